@@ -1,0 +1,1 @@
+"""The two steps of the journey, as lists of calls. Neither touches network, disk or clock."""
