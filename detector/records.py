@@ -56,7 +56,10 @@ class Records:
         )  # fmt: skip
 
 
-def of_lines(lines: list[bytes], place: Place = Place("memory", 0), *, first: int = 0, timestamp: int = 0) -> Records:
+MEMORY = Place("memory", 0)
+
+
+def of_lines(lines: list[bytes], place: Place = MEMORY, *, first: int = 0, timestamp: int = 0) -> Records:
     """Records from Python lines; for tests, files and small inputs."""
     lengths = np.array([len(line) for line in lines], np.int64)
     bounds = np.zeros(len(lines) + 1, np.int64)
