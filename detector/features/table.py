@@ -1,0 +1,88 @@
+"""What a model is, as a table: `models/<name>/model.toml`, read strictly. The kernels fill its features in this order."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+Entity = Literal["source.ip", "pair", "user.name", "service"]
+Member = Literal["forest", "tail_sum", "tail_max"]
+Direction = Literal["high", "low", "both"]
+# How a number in X reads back: log2 = log2(1 + amount in the unit), hours = likewise, bits = -log2 of a share, plain = as it is.
+Scale = Literal["log2", "bits", "plain"]
+Unit = Literal[
+    "attempts", "failures", "events", "addresses", "accounts", "hosts", "ports", "bytes", "hours", "seconds", "bits", "times", "share"
+]
+Technique = Annotated[str, Meta(pattern=r"^T\d{4}(\.\d{3})?$")]
+
+
+class Text(Struct, frozen=True, forbid_unknown_fields=True):
+    de: str
+    en: str
+
+
+class Feature(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*$")]
+    text: Text  # a noun phrase: "failed logins in the last hour"
+    unit: Unit
+    direction: Direction
+    technique: Technique  # what it points to when it leads the reasons
+    scale: Scale = "log2"
+    half_life: Annotated[int, Meta(ge=0)] = 0  # seconds; 0 = no decay
+
+
+class ForestTable(Struct, frozen=True, forbid_unknown_fields=True):
+    trees: Annotated[int, Meta(ge=10, le=1000)] = 100
+    samples: Annotated[int, Meta(ge=32, le=4096)] = 256
+    trim: Annotated[float, Meta(ge=0, le=0.2)] = 0.05
+    seed: int = 0
+
+
+class ModelTable(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z-]*$")]
+    entity: Entity
+    members: Annotated[list[Member], Meta(min_length=1)]
+    threshold: Annotated[float, Meta(gt=0, le=0.01)]
+    title: Text
+    features: Annotated[list[Feature], Meta(min_length=1, max_length=32)]
+    forest: ForestTable = ForestTable()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def schema(self) -> str:
+        """32 hex digits over everything that gives X its meaning; texts may change without a retrain."""
+        meaning = [self.name, self.entity, [(f.name, f.unit, f.direction, f.scale, f.half_life) for f in self.features]]
+        return hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()[:32]
+
+
+def parse(content: bytes, origin: str) -> ModelTable:
+    """The table in a TOML text; raises ValueError with one sentence that names `origin` and the key."""
+    try:
+        table = msgspec.toml.decode(content, type=ModelTable)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{origin}: {error}") from error
+    twice = {name for name in table.names if table.names.count(name) > 1}
+    if twice:
+        raise ValueError(f"{origin}: feature named twice: {', '.join(sorted(twice))}")
+    return table
+
+
+def read(folder: Path) -> ModelTable:
+    """The table of one model, from its folder `models/<name>`."""
+    path = folder / "model.toml"
+    table = parse(path.read_bytes(), str(path))
+    if table.name != folder.name:
+        raise ValueError(f"{path}: name is {table.name!r}, but the folder is {folder.name!r}")
+    return table
+
+
+def read_all(models: Path) -> dict[str, ModelTable]:
+    """All tables below `models/`, by name."""
+    return {path.parent.name: read(path.parent) for path in sorted(models.glob("*/model.toml"))}
