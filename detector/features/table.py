@@ -56,7 +56,7 @@ class ModelTable(Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(feature.name for feature in self.features)
 
     @property
-    def schema(self) -> str:
+    def schema_hash(self) -> str:
         """32 hex digits over everything that gives X its meaning; texts may change without a retrain."""
         meaning = [self.name, self.entity, [(f.name, f.unit, f.direction, f.scale, f.half_life) for f in self.features]]
         return hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()[:32]
