@@ -126,8 +126,8 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True):
     priority: int = 50  # smaller is asked first when the format is recognised
     time: list[Time] = []  # the first that can be read; then the header's time, then the record's
     columns: dict[str, Texts] = {}  # event column -> source fields, the first that is present and readable
-    accounts: list[str] = ["user.name", "user.target.name"]  # columns in which DOMAIN\name becomes name
-    absent: list[str] = ["", "-", "N/A", "n/a", "(null)", "null"]  # texts that mean: no value
+    accounts: tuple[str, ...] = ("user.name", "user.target.name")  # columns in which DOMAIN\name becomes name
+    absent: tuple[str, ...] = ("", "-", "N/A", "n/a", "(null)", "null")  # texts that mean: no value
     escape: Literal["", "backslash", "doubled", "cef", "json"] = ""
     session: list[str] = []  # source fields whose texts together name the connection (session.key)
     words: list[Words] = []
