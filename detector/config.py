@@ -1,112 +1,208 @@
-"""One strict TOML file becomes frozen structs; secrets come from the environment or from files, never from here."""
+"""One strict TOML file becomes frozen structs; secrets come from the environment or from files, never from here.
+
+Each setting carries its own sentence of documentation; `table()` makes the README's configuration table of them.
+`detector.configload` reads and checks a file: an unknown key, a wrong type, a missing secret or two settings that
+contradict each other end the start with one sentence that names file and key (I9).
+"""
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
-Days = Annotated[int, Meta(ge=1, le=3650)]
 Kind = Literal["server", "client", "vpn", "wifi", "guest", "dmz"]
 
 
+def doc(description: str, *, ge: int | None = None, le: int | None = None) -> Meta:
+    """The documentation of a setting and, for numbers, its limits."""
+    return Meta(description=description, ge=ge, le=le)
+
+
 class Kafka(Struct, frozen=True, forbid_unknown_fields=True):
-    bootstrap_servers: str
-    group: str = "tuermer"
-    instance: str = "1"  # name of this ROUTE slot: group.instance.id and transactional.id are <group>-route-<instance>
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = ""
-    username: str = ""
-    password_env: str = ""  # name of the environment variable, or:
-    password_file: str = ""
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    key_password_env: str = ""
-    reader: Literal["columnar", "stock"] = "columnar"
-    events_topic: str = "tuermer.events"
-    events_partitions: Annotated[int, Meta(ge=1, le=1024)] = 64
-    dead_letters_topic: str = "tuermer.dead-letters"
-    alerts_topic: str = "tuermer.alerts"
-    replication_factor: Annotated[int, Meta(ge=1, le=9)] = 1
-    create_topics: bool = True
-    batch_records: Annotated[int, Meta(ge=100, le=1_000_000)] = 20_000
-    start: Literal["earliest", "latest"] = "earliest"  # where a group without committed offsets begins, set once, explicitly
+    """The Kafka cluster that raw topics are read from and `tuermer.events` is written to."""
+
+    bootstrap_servers: Annotated[str, doc("host:port, several separated by commas")]
+    group: Annotated[str, doc("prefix of the consumer groups `<group>-route` and `<group>-score`")] = "tuermer"
+    instance: Annotated[str, doc("name of this ROUTE slot, unique per running process; makes a restart quick")] = "1"
+    security_protocol: Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], doc("as in every Kafka client")] = "PLAINTEXT"
+    sasl_mechanism: Annotated[Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], doc("needed with SASL_*")] = ""
+    username: Annotated[str, doc("needed with SASL_*")] = ""
+    password_env: Annotated[str, doc("name of the environment variable that holds the password")] = ""
+    password_file: Annotated[str, doc("or the file that holds it")] = ""
+    ca_file: Annotated[str, doc("certificates that sign the brokers'; empty = the system's")] = ""
+    cert_file: Annotated[str, doc("our client certificate, for brokers that ask for one")] = ""
+    key_file: Annotated[str, doc("its private key")] = ""
+    key_password_env: Annotated[str, doc("environment variable with the password of that key")] = ""
+    reader: Annotated[Literal["columnar", "stock"], doc("stock = kafka-python's own loop, slower; a way out if columnar fails")] = "columnar"
+    events_topic: Annotated[str, doc("pseudonymous events between ROUTE and SCORE")] = "tuermer.events"
+    events_partitions: Annotated[int, doc("fixed once the topic exists", ge=1, le=1024)] = 64
+    dead_letters_topic: Annotated[str, doc("what nobody could read, without its content")] = "tuermer.dead-letters"
+    alerts_topic: Annotated[str, doc("incidents for other programs")] = "tuermer.alerts"
+    replication_factor: Annotated[int, doc("of the topics that Türmer creates", ge=1, le=9)] = 1
+    create_topics: Annotated[bool, doc("false: an administrator creates them")] = True
+    batch_records: Annotated[int, doc("records in one transaction", ge=100, le=1_000_000)] = 20_000
+    start: Annotated[Literal["earliest", "latest"], doc("where a group that has never run begins")] = "earliest"
 
 
 class Topic(Struct, frozen=True, forbid_unknown_fields=True):
-    name: str
-    tenant: str
-    format: str = "auto"
-    site: str = ""
-    timezone: str = "Europe/Berlin"
+    """A raw topic with log lines."""
+
+    name: Annotated[str, doc("name in Kafka")]
+    tenant: Annotated[str, doc("municipality or organisation it belongs to; keys and budgets are separate per tenant")]
+    format: Annotated[str, doc("name of a format, or `auto`: recognised per line")] = "auto"
+    site: Annotated[str, doc("part of a tenant that is counted by itself")] = ""
+    timezone: Annotated[str, doc("for lines without a zone, and for the change of tokens at 05:00")] = "Europe/Berlin"
 
 
 class Observer(Struct, frozen=True, forbid_unknown_fields=True):
     """One device among several in a topic; the first whose `match` is found in the line's head wins."""
 
-    match: str  # text that the line contains in its first 512 bytes: a syslog host name, devname=…, a serial number
-    topic: str = ""  # only in this topic; "" = any
-    name: str = ""
-    tenant: str = ""
-    site: str = ""
-    format: str = ""
-    timezone: str = ""
+    match: Annotated[str, doc("text within the line's first 512 bytes: a syslog host name, devname=…, a serial number")]
+    topic: Annotated[str, doc("only in this topic; empty = in any")] = ""
+    name: Annotated[str, doc("shown as `observer.name`")] = ""
+    tenant: Annotated[str, doc("empty = the topic's")] = ""
+    site: Annotated[str, doc("empty = the topic's")] = ""
+    format: Annotated[str, doc("empty = the topic's")] = ""
+    timezone: Annotated[str, doc("empty = the topic's")] = ""
 
 
 class Network(Struct, frozen=True, forbid_unknown_fields=True):
-    cidr: str
-    kind: Kind
-    name: str = ""  # default: the cidr
-    tenant: str = ""  # "" = every tenant
-    site: str = ""
-    critical: bool = False
+    """What an inside address is. The longest match wins; inside addresses that match none become tokens."""
+
+    cidr: Annotated[str, doc("10.1.0.0/16, 2001:db8::/48, or one address")]
+    kind: Annotated[Kind, doc("server and dmz keep their addresses; client, vpn, wifi and guest become tokens")]
+    name: Annotated[str, doc("shown instead of the address; empty = the cidr")] = ""
+    tenant: Annotated[str, doc("empty = every tenant")] = ""
+    site: Annotated[str, doc("where it stands")] = ""
+    critical: Annotated[bool, doc("incidents here are one step more severe")] = False
 
 
 class Account(Struct, frozen=True, forbid_unknown_fields=True):
-    pattern: str  # shell pattern, compared without regard to case: svc-*, *$, admin.*
-    kind: Literal["person", "service", "machine", "admin"]
-    tenant: str = ""
+    """What an account is. The first match wins; accounts that match none are treated as persons'."""
+
+    pattern: Annotated[str, doc("shell pattern without regard to case: svc-*, srv*$, admin.*")]
+    kind: Annotated[Literal["person", "service", "machine", "admin"], doc("service and machine keep their names")]
+    tenant: Annotated[str, doc("empty = every tenant")] = ""
+
+
+class Host(Struct, frozen=True, forbid_unknown_fields=True):
+    """Machines that belong to no single person; only their names stay plain."""
+
+    pattern: Annotated[str, doc("shell pattern without regard to case: srv-*, fw*, *.dc.stadt.example")]
+    tenant: Annotated[str, doc("empty = every tenant")] = ""
 
 
 class Database(Struct, frozen=True, forbid_unknown_fields=True):
-    url: str = "embedded"
-    directory: str = "var/postgres"  # of the embedded server
-    password_env: str = ""
-    password_file: str = ""
-    owner_url: str = ""  # role that may run the migrations; "" = same as url
+    """PostgreSQL 15 or newer."""
+
+    url: Annotated[str, doc("postgresql://user@host/database without a password, or `embedded`")] = "embedded"
+    directory: Annotated[str, doc("of the embedded server")] = "var/postgres"
+    password_env: Annotated[str, doc("name of the environment variable that holds the password")] = ""
+    password_file: Annotated[str, doc("or the file that holds it")] = ""
+    owner_url: Annotated[str, doc("role that may run the migrations; empty = same as url")] = ""
 
 
 class Privacy(Struct, frozen=True, forbid_unknown_fields=True):
-    key_file: str = "privacy.key"
-    person_memory: Literal["none", "first-seen"] = "none"
-    roles_file: str = ""  # CSV: account,role group
-    dead_letter_public_key: str = ""  # file; dead letters' records are sealed to it, or not kept at all
+    """How names and inside addresses become tokens; see docs/privacy-fields.md."""
+
+    key_file: Annotated[str, doc("made by `tuermer keys new privacy`; rewritten daily, old days' keys are destroyed")] = "privacy.key"
+    person_memory: Annotated[Literal["none", "first-seen"], doc("`none`: tokens change daily and nothing is remembered of persons")] = "none"
+    roles_file: Annotated[str, doc("CSV without header: account, role group [, tenant]; groups under 5 people are not told apart")] = ""
+    domains: Annotated[list[str], doc("own login domains: name@domain and host.domain count as name and host")] = []
+    dead_letter_public_key: Annotated[str, doc("unreadable records are sealed to it; empty = they are not kept at all")] = ""
 
 
 class Page(Struct, frozen=True, forbid_unknown_fields=True):
-    listen: str = "127.0.0.1:8765"
+    """The page with incidents, /metrics, /healthz and /readyz."""
+
+    listen: Annotated[str, doc("address:port; the page has no login of its own, so keep it behind one")] = "127.0.0.1:8765"
 
 
 class Budget(Struct, frozen=True, forbid_unknown_fields=True):
-    per_day: Annotated[int, Meta(ge=1, le=1000)] = 20
+    """How much may disturb people; limits notification only, never what is stored."""
+
+    per_day: Annotated[int, doc("notifications per day and tenant", ge=1, le=1000)] = 20
 
 
 class State(Struct, frozen=True, forbid_unknown_fields=True):
-    directory: str = "var"
-    models: str = ""  # folder with the models; "" = those shipped
-    entities_per_shard: Annotated[int, Meta(ge=1000, le=5_000_000)] = 500_000
+    """Where files lie and how much memory entities may take."""
+
+    directory: Annotated[str, doc("snapshots' cache, compiled kernels")] = "var"
+    models: Annotated[str, doc("folder with the models; empty = those shipped")] = ""
+    entities_per_shard: Annotated[int, doc("each costs at most 1.5 KiB", ge=1000, le=5_000_000)] = 500_000
+
+
+class Logs(Struct, frozen=True, forbid_unknown_fields=True):
+    """Türmer's own messages, on standard error; they never hold personal data."""
+
+    format: Annotated[Literal["auto", "json", "console"], doc("auto: console on a terminal, otherwise json")] = "auto"
+    level: Annotated[Literal["debug", "info", "warning", "error"], doc("messages below are dropped")] = "info"
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be set."""
+
     topics: list[Topic] = []
     observers: list[Observer] = []
     networks: list[Network] = []
     accounts: list[Account] = []
+    hosts: list[Host] = []
     kafka: Kafka | None = None
     database: Database = Database()
     privacy: Privacy = Privacy()
     page: Page = Page()
     budget: Budget = Budget()
     state: State = State()
-    language: Literal["de", "en"] = "de"
+    logs: Logs = Logs()
+    language: Annotated[Literal["de", "en"], doc("of messages and reasons")] = "de"
+
+
+class ConfigError(Exception):
+    """The start ends here; the text is the one sentence for the person who edits the file."""
+
+
+def table() -> str:
+    """All settings as one markdown table: key, default, meaning."""
+    lines = ["| setting | default | meaning |", "| --- | --- | --- |"]
+    root = msgspec.inspect.type_info(Config)
+    assert isinstance(root, msgspec.inspect.StructType)
+    for entry in root.fields:
+        struct, many = struct_of(entry.type)
+        if struct is None:
+            lines.append(_row(entry.encode_name, entry))
+            continue
+        head = f"[[{entry.encode_name}]]" if many else f"[{entry.encode_name}]"
+        lines.append(f"| **`{head}`** |  | {(struct.cls.__doc__ or '').strip()} |")
+        lines.extend(_row(f"{entry.encode_name}.{setting.encode_name}", setting) for setting in struct.fields)
+    return "\n".join(lines) + "\n"
+
+
+def struct_of(kind: msgspec.inspect.Type) -> tuple[msgspec.inspect.StructType | None, bool]:
+    """The struct behind a field's type (None for a scalar), and whether it is a list of them."""
+    if isinstance(kind, msgspec.inspect.UnionType):
+        kind = next(t for t in kind.types if not isinstance(t, msgspec.inspect.NoneType))
+    if isinstance(kind, msgspec.inspect.ListType) and isinstance(kind.item_type, msgspec.inspect.StructType):
+        return kind.item_type, True
+    return (kind, False) if isinstance(kind, msgspec.inspect.StructType) else (None, False)
+
+
+def _row(key: str, setting: msgspec.inspect.Field) -> str:
+    kind = setting.type
+    meaning = ""
+    if isinstance(kind, msgspec.inspect.Metadata):
+        meaning, kind = str((kind.extra_json_schema or {}).get("description", "")), kind.type
+    if isinstance(kind, msgspec.inspect.LiteralType):
+        meaning += "; one of " + ", ".join(f"`{value}`" if value != "" else "empty" for value in kind.values)
+    default = "required" if setting.required else f"`{msgspec.json.encode(_default(setting)).decode()}`"
+    return f"| `{key}` | {default} | {meaning} |".replace("<", "&lt;")
+
+
+def _default(setting: msgspec.inspect.Field) -> object:
+    return setting.default_factory() if callable(setting.default_factory) else setting.default
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())
