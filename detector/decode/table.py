@@ -135,6 +135,7 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True):
     set: dict[str, str] = {}  # event column -> fixed text, before words and rules
     rules: list[Rule] = []
     otherwise: Literal["event", "ignore"] = "ignore"  # no rule fits
+    prefix: str = ""  # template: what stands before every message, in the same notation
     templates: list[Template] = []  # template: its outcome, then the first rule that fits on top of it
     keyvalue: KeyValue = KeyValue()
     delimited: Delimited | None = None

@@ -11,23 +11,26 @@ A template is the message as the product writes it, with holes in braces:
     {?a|b}        a or b or nothing; may hold holes           {slot=a|b}    a or b, and nothing else; kept when slot is named
 
 Text after the end of a template is allowed. Templates are found by their leading literal (a trie over bytes), the
-longest first; a line costs one walk down that trie and the matching of usually one template.
+longest first; a line costs one walk down that trie and the matching of usually one template. A line whose leading
+literal is known and whose rest fits no template is refused; one that begins like no template carries nothing for us.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detector.decode import spans
 from detector.decode.patterns import Literal, Pattern, expand, parse
+from detector.decode.spans import IGNORED, NO_TEMPLATE, OK, Spans
+from detector.decode.table import Table
 
 LIT, RUN, UNTIL, LAST, REST, SPLIT, JUMP, DONE = range(8)
 CLASSES = ("word", "int", "ip", "host", "name")
-READ, NO_TEMPLATE, TOO_AMBIGUOUS = 0, 1, 2  # status
 _STACK = 64  # open choices of one line
 _WORK = 4_096  # steps that a line of no length may cause, 16 bytes searched being one; a longer line may search itself 16 times
 
@@ -39,7 +42,6 @@ Ints = NDArray[np.int64]
 class Program:
     """All templates of one format as arrays for the kernel.
 
-    slots    names of the F spans that a line yields
     ops      int32 (P, 4): code and three arguments
     pool     uint8, all literals one after the other
     trie     int32 (S, 256): next state by byte, -1 none
@@ -47,7 +49,6 @@ class Program:
     prefix   where the program of the format's prefix begins, -1 without one
     """
 
-    slots: tuple[str, ...]
     ops: NDArray[np.int32]
     pool: Bytes
     trie: NDArray[np.int32]
@@ -78,17 +79,10 @@ _KLASS = _classes()
 class _Assembler:
     """Turns parsed patterns into ops, a literal pool and the trie of leading literals."""
 
-    def __init__(self) -> None:
-        self.slots: list[str] = []
+    def __init__(self, fields: Sequence[str]) -> None:
+        self.slots = {name: i for i, name in enumerate(fields)}
         self.ops: list[tuple[int, int, int, int]] = []
         self.pool = bytearray()
-
-    def slot(self, name: str) -> int:
-        if name == "":
-            return -1
-        if name not in self.slots:
-            self.slots.append(name)
-        return self.slots.index(name)
 
     def literal(self, text: str) -> tuple[int, int]:
         data = text.encode()
@@ -101,18 +95,18 @@ class _Assembler:
     def emit(self, pattern: Pattern) -> None:
         for i, part in enumerate(pattern):
             if isinstance(part, Literal):
-                self.ops.append((LIT, *self.literal(part.text), self.slot(part.slot)))
+                self.ops.append((LIT, *self.literal(part.text), self.slots.get(part.slot, -1)))
             elif part.kind == "choice":
                 self._choice(part.choices, part.slot)
             elif part.kind == "rest":
-                self.ops.append((REST, 0, 0, self.slot(part.slot)))
+                self.ops.append((REST, 0, 0, self.slots.get(part.slot, -1)))
             elif part.kind in ("until", "last"):
                 follower = pattern[i + 1]
                 assert isinstance(follower, Literal)  # parse() refused everything else
                 code = UNTIL if part.kind == "until" else LAST
-                self.ops.append((code, *self.literal(follower.text), self.slot(part.slot)))
+                self.ops.append((code, *self.literal(follower.text), self.slots.get(part.slot, -1)))
             else:
-                self.ops.append((RUN, CLASSES.index(part.kind), 0, self.slot(part.slot)))
+                self.ops.append((RUN, CLASSES.index(part.kind), 0, self.slots.get(part.slot, -1)))
 
     def _choice(self, choices: Sequence[Pattern], slot: str) -> None:
         """Each branch but the last: SPLIT to the next one, branch, JUMP to the end."""
@@ -134,9 +128,9 @@ class _Assembler:
         self.emit(choice)
 
 
-def build(templates: Sequence[str], prefix: str = "") -> Program:
+def compiled(templates: Sequence[str], fields: Sequence[str], prefix: str = "") -> Program:
     """Compile the templates of one format; template i is variant i. Raises ValueError naming a template that is none."""
-    code = _Assembler()
+    code = _Assembler(fields)
     start = -1
     if prefix != "":
         start = 0
@@ -155,7 +149,7 @@ def build(templates: Sequence[str], prefix: str = "") -> Program:
             table[state, byte] = child
     flat = [pair for pairs in ends for pair in pairs]
     return Program(
-        tuple(code.slots), np.array(code.ops, np.int32).reshape(-1, 4), np.frombuffer(bytes(code.pool) + b"\0", np.uint8).copy(), table,
+        np.array(code.ops, np.int32).reshape(-1, 4), np.frombuffer(bytes(code.pool) + b"\0", np.uint8), table,
         np.concatenate([[0], np.cumsum([len(pairs) for pairs in ends])]).astype(np.int32),
         np.array([e for e, _ in flat], np.int32), np.array([v for _, v in flat], np.int32), start,
     )  # fmt: skip
@@ -212,7 +206,7 @@ def _find_last(buffer, at, end, pool, literal, size):  # type: ignore[no-untyped
 
 @njit(cache=True, nogil=True)
 def _match(buffer, at, end, ops, pc, pool, klass, begin, length, stack, trail, used):  # type: ignore[no-untyped-def]  # a kernel
-    """Run one program over buffer[at:end]: (where it ended or -1, slots written, True when it gave up).
+    """Run one program over buffer[at:end]: (where it ended or -1, number of slots written).
 
     A choice that fails later is taken back: `stack` holds (op, position, slots written then, where the hole began).
     """
@@ -255,7 +249,7 @@ def _match(buffer, at, end, ops, pc, pool, klass, begin, length, stack, trail, u
         elif code == JUMP:
             pc = a - 1
         else:
-            return at, used, False
+            return at, used
         if not ok:
             while depth > 0:
                 depth -= 1
@@ -285,7 +279,7 @@ def _match(buffer, at, end, ops, pc, pool, klass, begin, length, stack, trail, u
                 while used > trail_start:
                     used -= 1
                     length[trail[used]] = -1
-                return -1, used, steps > allowed
+                return -1, used
         if slot >= 0 and length[slot] < 0 and used < len(trail):
             begin[slot], length[slot] = hole, size
             trail[used] = slot
@@ -295,19 +289,19 @@ def _match(buffer, at, end, ops, pc, pool, klass, begin, length, stack, trail, u
 
 
 @njit(cache=True, nogil=True)
-def _split(buffer, starts_at, ends_at, ops, pool, klass, trie, starts, entry, variants, prefix, begin, length, variant, status):  # type: ignore[no-untyped-def]  # noqa: PLR0913, E501  # a kernel takes its arrays one by one
+def _split(buffer, starts_at, ends_at, ops, pool, klass, trie, starts, entry, variants, prefix, begin, length, variant, status, unknown):  # type: ignore[no-untyped-def]  # a kernel
     stack = np.empty((_STACK, 4), np.int64)
     trail = np.empty(max(1, begin.shape[1]), np.int64)
     states = np.empty(trie.shape[0] + 1, np.int64)
     for row in range(len(starts_at)):
         at, end = starts_at[row], ends_at[row]
-        status[row] = NO_TEMPLATE
+        status[row] = unknown
         variant[row] = -1
         used = 0
         if prefix >= 0:
-            at, used, gave_up = _match(buffer, at, end, ops, prefix, pool, klass, begin[row], length[row], stack, trail, 0)
+            at, used = _match(buffer, at, end, ops, prefix, pool, klass, begin[row], length[row], stack, trail, 0)
             if at < 0:
-                status[row] = TOO_AMBIGUOUS if gave_up else NO_TEMPLATE
+                status[row] = NO_TEMPLATE
                 continue
         depth, state, i = 0, 0, at
         states[0] = 0
@@ -318,30 +312,29 @@ def _split(buffer, starts_at, ends_at, ops, pool, klass, trie, starts, entry, va
             depth += 1
             states[depth] = state
             i += 1
-        while depth >= 0 and status[row] != READ:
+        while depth >= 0 and variant[row] < 0:
             state = states[depth]
             for k in range(starts[state], starts[state + 1]):
-                stop, used, gave_up = _match(buffer, at, end, ops, entry[k], pool, klass, begin[row], length[row], stack, trail, used)
+                stop, used = _match(buffer, at, end, ops, entry[k], pool, klass, begin[row], length[row], stack, trail, used)
                 if stop >= 0:
-                    status[row], variant[row] = READ, variants[k]
+                    status[row], variant[row] = OK, variants[k]
                     break
-                if gave_up:
-                    status[row] = TOO_AMBIGUOUS
+                if depth > 0:
+                    status[row] = NO_TEMPLATE
             depth -= 1
 
 
-def split(program: Program, buffer: Bytes, begins: Ints, ends: Ints) -> tuple[Ints, NDArray[np.int32], NDArray[np.int32], Bytes]:
-    """The holes of each line: begin int64 (n, F), length int32 (n, F) with -1 absent, variant int32 (n), status uint8 (n)."""
-    n, slots = len(begins), len(program.slots)
-    begin, length = np.zeros((n, slots), np.int64), np.full((n, slots), -1, np.int32)
-    variant, status = np.empty(n, np.int32), np.empty(n, np.uint8)
-    _split(
-        buffer, begins, ends, program.ops, program.pool, _KLASS, program.trie, program.starts, program.entry, program.variant,
-        program.prefix, begin, length, variant, status,
-    )  # fmt: skip
-    return begin, length, variant, status
+def build(table: Table, fields: Sequence[str]) -> Callable[[Bytes, Ints, Ints], Spans]:
+    """The tokenizer of one format. Raises ValueError naming a template that is none."""
+    program = compiled([template.text for template in table.templates], fields, table.prefix)
+    unknown = IGNORED if table.otherwise == "ignore" else OK
 
+    def split(values: Bytes, start: Ints, stop: Ints) -> Spans:
+        result = spans.empty(len(start), len(fields))
+        _split(
+            values, start, stop, program.ops, program.pool, _KLASS, program.trie, program.starts, program.entry, program.variant,
+            program.prefix, result.begin, result.length, result.variant, result.status, unknown,
+        )  # fmt: skip
+        return result
 
-def constants(sets: Sequence[Mapping[str, str | int]]) -> tuple[Mapping[str, str | int], ...]:
-    """The constants of each variant, as the conversion wants them."""
-    return tuple(dict(one) for one in sets)
+    return split
