@@ -85,7 +85,19 @@ def settings(broker: Broker, group: str) -> Kafka:
 def _tls(directory: Path) -> tuple[local.Tls, Path]:
     keystore, certificate, password = directory / "broker.p12", directory / "ca.pem", secrets.token_hex(12)
     common = ["-keystore", str(keystore), "-storetype", "PKCS12", "-storepass", password, "-alias", "broker"]
-    pair = ["-genkeypair", "-keyalg", "EC", "-groupname", "secp256r1", "-validity", "2", "-dname", "CN=127.0.0.1", "-ext", "san=ip:127.0.0.1"]
+    pair = [
+        "-genkeypair",
+        "-keyalg",
+        "EC",
+        "-groupname",
+        "secp256r1",
+        "-validity",
+        "2",
+        "-dname",
+        "CN=127.0.0.1",
+        "-ext",
+        "san=ip:127.0.0.1",
+    ]
     subprocess.run(["keytool", *pair, *common], check=True, capture_output=True)
     subprocess.run(["keytool", "-exportcert", "-rfc", "-file", str(certificate), *common], check=True, capture_output=True)
     return local.Tls(keystore, password, "tuermer", secrets.token_hex(12)), certificate

@@ -73,9 +73,8 @@ def start(directory: Path, *, port: int = 0, heap: str = "512m", tls: Tls | None
     _format(directory, settings, tls)
     with (directory / "broker.log").open("ab") as log:
         # A session of its own: Ctrl-C in the terminal reaches us first, and we stop the broker in good order.
-        process = subprocess.Popen(
-            [*_java(f"-Xmx{heap}"), "kafka.Kafka", str(settings)], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
-        )
+        command = [*_java(f"-Xmx{heap}"), "kafka.Kafka", str(settings)]
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603  # our own words only
     broker = Broker(f"{host}:{plain}", f"{host}:{secure}" if tls is not None else "", directory, process)
     try:
         _wait(broker, host, [plain] if tls is None else [plain, secure])
@@ -162,7 +161,7 @@ def _format(directory: Path, settings: Path, tls: Tls | None) -> None:
     command = [*tool, f"--cluster-id={cluster}", f"--config={settings}"]  # with "=": a cluster id may begin with "-"
     if tls is not None:
         command += ["--add-scram", f"SCRAM-SHA-512=[name={tls.username},password={tls.password}]"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=START_SECONDS)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=START_SECONDS)  # noqa: S603  # our own words only
     if done.returncode != 0:
         raise BrokerError(f"Kafka's storage could not be formatted: {(done.stderr or done.stdout).strip()[-500:]}")
 
