@@ -8,5 +8,6 @@ with warnings.catch_warnings():
     import kafka as _kafka  # noqa: F401  # imported here once, so that no test meets the warning
 
 from tests.broker import broker, kafka_session
+from tests.postgres import any_database, database, debian_server, postgres_server
 
-__all__ = ["broker", "kafka_session"]
+__all__ = ["any_database", "broker", "database", "debian_server", "kafka_session", "postgres_server"]

@@ -1,22 +1,18 @@
-"""How many notifications a tenant gets: a token bucket filled by the hour, with a lane of its own for what is urgent.
+"""How many notifications a tenant gets: a token bucket that fills by the hour, with an urgent lane beside it.
 
-Pure: the store calls `decide` inside its transaction, once per incident and change, with its own clock.
+What does not fit is held, not lost: the incident stands in the list, only nobody is called.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
-HOUR = 3_600_000_000  # µs
-SENT: Literal["sent"] = "sent"
-HELD: Literal["held"] = "held"
-BURST = 0.25  # of the daily budget may leave at once; at least one
+DAY = 86_400_000_000  # µs
+BURST = 0.25  # share of a day's budget that may go at once: one bad hour must not use up the day
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """What is left of the budget: notifications that may leave now, and when that was reckoned (µs since the epoch)."""
+class Bucket(NamedTuple):
+    """Notifications that may go now, and the clock time (µs) for which that was computed."""
 
     tokens: float
     at: int
@@ -24,25 +20,20 @@ class Bucket:
 
 def full(per_day: int, now: int) -> Bucket:
     """The bucket of a tenant that was never notified."""
-    return Bucket(_burst(per_day), now)
+    return Bucket(_capacity(per_day), now)
 
 
-def _burst(per_day: int) -> float:
-    return max(1.0, per_day * BURST)
-
-
-def refill(bucket: Bucket, per_day: int, now: int) -> Bucket:
-    """The bucket at `now`: whole hours give per_day / 24 each. A clock that went backwards gives nothing and takes nothing."""
-    hours = max(0, now - bucket.at) // HOUR
-    tokens = min(_burst(per_day), bucket.tokens + hours * per_day / 24)
-    return Bucket(tokens, bucket.at + hours * HOUR)
-
-
-def decide(bucket: Bucket, per_day: int, urgent: bool, now: int) -> tuple[Bucket, Literal["sent", "held"]]:
-    """Whether one notification leaves. Urgent ones always do and cost nothing: they must not silence the others."""
-    bucket = refill(bucket, per_day, now)
+def decide(bucket: Bucket, per_day: int, urgent: bool, now: int) -> tuple[Bucket, str]:
+    """Whether a notification goes out: "sent" or "held". Urgent ones always go, and cost nothing."""
+    elapsed = max(0, now - bucket.at)
+    tokens = min(_capacity(per_day), bucket.tokens + per_day * elapsed / DAY)
+    refilled = Bucket(tokens, max(now, bucket.at))
     if urgent:
-        return bucket, SENT
-    if bucket.tokens >= 1:
-        return Bucket(bucket.tokens - 1, bucket.at), SENT
-    return bucket, HELD
+        return refilled, "sent"
+    if tokens < 1:
+        return refilled, "held"
+    return refilled._replace(tokens=tokens - 1), "sent"
+
+
+def _capacity(per_day: int) -> float:
+    return max(1.0, per_day * BURST)

@@ -1,0 +1,131 @@
+"""Who owns a shard, how far it has come, its snapshot and its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from detector.store.database import Connection, Database, Fenced, moment
+
+PART = 16 * 1024 * 1024  # a value in PostgreSQL may not exceed 1 GB, and one message should not be that large either
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A shard's state after every message below `next`, as bytes of its core."""
+
+    next: int
+    schema: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to write a shard until somebody claims it again. `applied`: the first offset not yet written when it was claimed."""
+
+    shard: str
+    tenant: str
+    epoch: int
+    applied: int
+    snapshot: Snapshot | None
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Something that changes the state just before the message at `from_offset`."""
+
+    id: int
+    from_offset: int
+    kind: str
+    payload: Mapping[str, object]
+
+
+def tenant_and_site(shard: str) -> tuple[str, str]:
+    tenant, _, site = shard.partition("/")
+    return tenant, site
+
+
+def claim(database: Database, shard: str, now: int, place: int = -1, owner: str = "") -> Claim:
+    """Makes us the owner: raises the epoch, which fences the owner before, and reads the snapshot."""
+    tenant, site = tenant_and_site(shard)
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO store.tenants (tenant) VALUES (%s) ON CONFLICT DO NOTHING", (tenant,))
+        row = connection.execute(
+            """
+            INSERT INTO store.shards AS s (shard, tenant, site, place, owner, claimed) VALUES (%s, %s, %s, %s, %s, %s)
+            ON CONFLICT (shard) DO UPDATE
+                SET epoch = s.epoch + 1, owner = excluded.owner, claimed = excluded.claimed, place = excluded.place
+            RETURNING epoch, applied
+            """,
+            (shard, tenant, site, place, owner, moment(now)),
+        ).fetchone()
+        assert row is not None
+        return Claim(shard, tenant, row[0], row[1], _snapshot(connection, shard))
+
+
+def known(database: Database, places: list[int]) -> dict[str, int]:
+    """The shards that were seen in these partitions of tuermer.events, each with its partition."""
+    with database.transaction() as connection:
+        return dict(connection.execute("SELECT shard, place FROM store.shards WHERE place = ANY(%s)", (places,)).fetchall())
+
+
+def _snapshot(connection: Connection, shard: str) -> Snapshot | None:
+    row = connection.execute("SELECT next, schema FROM store.snapshots WHERE shard = %s", (shard,)).fetchone()
+    if row is None:
+        return None
+    parts = connection.execute("SELECT payload FROM store.snapshot_parts WHERE shard = %s ORDER BY part", (shard,), binary=True)
+    return Snapshot(row[0], row[1], b"".join(part for (part,) in parts))
+
+
+def save_snapshot(database: Database, mine: Claim, next_: int, schema: str, payload: bytes, now: int) -> None:
+    """Replaces the shard's snapshot. Raises Fenced when the shard has a newer owner."""
+    with database.transaction() as connection:
+        _hold(connection, mine)
+        connection.execute("DELETE FROM store.snapshots WHERE shard = %s", (mine.shard,))
+        connection.execute(
+            "INSERT INTO store.snapshots (shard, next, schema, bytes, saved) VALUES (%s, %s, %s, %s, %s)",
+            (mine.shard, next_, schema, len(payload), moment(now)),
+        )
+        for part, start in enumerate(range(0, len(payload), PART)):
+            connection.execute(
+                "INSERT INTO store.snapshot_parts (shard, part, payload) VALUES (%s, %s, %b)",
+                (mine.shard, part, payload[start : start + PART]),
+            )
+
+
+def move_snapshot(database: Database, mine: Claim, next_: int, now: int) -> None:
+    """Says that the snapshot also holds at `next_`: nothing for this shard came in between. Raises Fenced."""
+    with database.transaction() as connection:
+        _hold(connection, mine)
+        connection.execute(
+            "UPDATE store.snapshots SET next = %s, saved = %s WHERE shard = %s AND next <= %s", (next_, moment(now), mine.shard, next_)
+        )
+
+
+def _hold(connection: Connection, mine: Claim) -> None:
+    row = connection.execute("SELECT epoch FROM store.shards WHERE shard = %s FOR UPDATE", (mine.shard,)).fetchone()
+    if row != (mine.epoch,):
+        raise Fenced(f"Another instance has taken over the shard {mine.shard}; this one stops.")
+
+
+def add_input(database: Database, shard: str, kind: str, payload: Mapping[str, object], now: int) -> int:
+    """Stores something that shall change the shard's state; it takes effect from the next batch on, at a fixed offset."""
+    with database.transaction() as connection:
+        row = connection.execute(
+            "INSERT INTO store.inputs (shard, kind, payload, created) VALUES (%s, %s, %s::jsonb, %s) RETURNING id",
+            (shard, kind, msgspec.json.encode(payload).decode(), moment(now)),
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def inputs_since(database: Database, shard: str, offset: int) -> list[Input]:
+    """Inputs with their place at or after `offset`, in the order in which they take effect."""
+    with database.transaction() as connection:
+        rows = connection.execute(
+            "SELECT id, from_offset, kind, payload FROM store.inputs WHERE shard = %s AND from_offset >= %s ORDER BY from_offset, id",
+            (shard, offset),
+        ).fetchall()
+    return [Input(*row) for row in rows]

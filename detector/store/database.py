@@ -1,0 +1,96 @@
+"""One connection to PostgreSQL: opened late, reopened after a fall; failures become two words that the loop understands."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+from psycopg.rows import TupleRow
+
+Connection = psycopg.Connection[TupleRow]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2099, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
+
+class StoreError(Exception):
+    """The database cannot be used as it is; the text is one sentence for the operator. Ends the process."""
+
+
+class Away(Exception):
+    """The database does not answer at the moment: wait and try the same again."""
+
+
+class Fenced(Exception):
+    """A newer owner has claimed the shard; nothing was written: stop."""
+
+
+class Database:
+    """A connection for one thread. No transaction is open between two calls."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._connection: Connection | None = None
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction, rolled back by any exception. Raises Away when the server is not there or falls meanwhile."""
+        try:
+            with self._open() as connection:
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            self.close()
+            raise Away(_sentence(error)) from error
+
+    def close(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[Connection]:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._conninfo)
+        with self._connection.transaction():
+            yield self._connection
+
+
+REFUSALS = (
+    "authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "does not exist",
+    "does not support SSL",
+    "certificate",
+)
+
+
+def connect(conninfo: str) -> Connection:
+    """Raises StoreError where waiting would not help (wrong password, no such database), Away where it may."""
+    try:
+        return psycopg.connect(conninfo, autocommit=True, connect_timeout=5, application_name="tuermer")
+    except psycopg.OperationalError as error:
+        text = _sentence(error)
+        if any(word in text for word in REFUSALS):
+            raise StoreError(f"The database refuses the connection: {text}. Check database.url and its password.") from error
+        raise Away(text) from error
+
+
+def _sentence(error: psycopg.Error) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__
+
+
+def moment(us: int) -> datetime:
+    """µs since the epoch as a time that PostgreSQL and our day partitions can hold; others are held to the nearest."""
+    if us <= 946_684_800_000_000:
+        return FIRST
+    return min(EPOCH + timedelta(microseconds=min(us, 4_102_444_799_999_999)), LAST)
+
+
+def clean(text: str) -> str:
+    """Text as PostgreSQL takes it: no NUL, no half characters; long values end in a mark so that an index can hold them."""
+    kept = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+    return kept if len(kept) <= 500 else kept[:499] + "…"

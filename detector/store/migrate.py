@@ -1,0 +1,64 @@
+"""Numbered SQL files, each run once, in order, in one transaction. A changed file that was already run is refused."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+
+import psycopg
+
+from detector.store.database import Connection, StoreError, connect
+
+ROLES = ("tuermer_owner", "tuermer_daemon", "tuermer_grafana", "tuermer_auditor")
+LEDGER = """
+CREATE TABLE IF NOT EXISTS public.migrations (name text PRIMARY KEY, sha256 text NOT NULL, run timestamptz NOT NULL DEFAULT now())
+"""
+
+
+def shipped() -> list[tuple[str, str]]:
+    """(name, SQL) of every migration, in order."""
+    folder = files("detector.store") / "schema"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name[:4].isdigit() and entry.name.endswith(".sql"))
+    return [(name, (folder / name).read_text(encoding="utf-8")) for name in names]
+
+
+def migrate(owner_url: str) -> list[str]:
+    """Brings the database to this version's schema; returns the names of the migrations that were run now.
+
+    Raises StoreError when the server is too old, roles are missing and may not be made, or a past migration differs.
+    """
+    with connect(owner_url) as connection, connection.transaction():
+        if connection.info.server_version < 150_000:
+            raise StoreError(f"PostgreSQL 15 or newer is needed; this server is {connection.info.server_version // 10_000}.")
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('tuermer.migrate'))")
+        make_roles(connection)
+        connection.execute(LEDGER)
+        done: dict[str, str] = dict(connection.execute("SELECT name, sha256 FROM public.migrations").fetchall())
+        run = []
+        for name, sql in shipped():
+            digest = hashlib.sha256(sql.encode()).hexdigest()
+            if name not in done:
+                connection.execute(sql.encode())
+                connection.execute("INSERT INTO public.migrations (name, sha256) VALUES (%s, %s)", (name, digest))
+                run.append(name)
+            elif done[name] != digest:
+                raise StoreError(
+                    f"The migration {name} was run in another version than the one shipped: add a new file, never change an old one."
+                )
+        return run
+
+
+def make_roles(connection: Connection) -> None:
+    """The four roles, unless they are there already."""
+    rows = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", (list(ROLES),)).fetchall()
+    missing = set(ROLES) - {row[0] for row in rows}
+    if not missing:
+        return
+    try:
+        with connection.transaction():
+            connection.execute((files("detector.store") / "schema" / "roles.sql").read_bytes())
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StoreError(
+            f"The roles {', '.join(sorted(missing))} are missing and {connection.info.user} may not make them: "
+            "let an administrator run detector/store/schema/roles.sql once."
+        ) from error

@@ -1,0 +1,81 @@
+"""From configuration to a database that is ready: start the embedded server, migrate, give the addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import psycopg.sql
+from psycopg.conninfo import make_conninfo
+
+from detector.config import Config
+from detector.store import migrate
+from detector.store.database import Away, StoreError
+from detector.store.embedded import DATABASE, LOGINS, SUPERUSER, Embedded
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Addresses with passwords (never to be logged) and how to end what was started."""
+
+    daemon_url: str
+    reader_url: str
+    close: Callable[[], None]
+
+
+def open_database(config: Config, environ: Mapping[str, str]) -> Opened:
+    """Raises StoreError with one sentence when there is no usable database."""
+    if config.database.url == "embedded":
+        return open_embedded(Embedded(Path(config.database.directory)))
+    url = with_password(config.database.url, config, environ)
+    owner = url if config.database.owner_url == "" else with_password(config.database.owner_url, config, environ)
+    try:
+        migrate.migrate(owner)
+    except Away as error:
+        raise StoreError(f"The database does not answer: {error}. Is it running, and is database.url right?") from error
+    return Opened(url, url, lambda: None)
+
+
+def open_embedded(server: Embedded) -> Opened:
+    server.start()
+    prepare(server)
+    return Opened(server.url("tuermer_daemon"), server.url("tuermer_grafana"), server.stop)
+
+
+def prepare(server: Embedded, database: str = DATABASE) -> None:
+    """Roles with logins, the database, and its schema; repeating it changes nothing."""
+    passwords = server.passwords()
+    with psycopg.connect(server.url(SUPERUSER, "postgres"), autocommit=True) as connection:
+        migrate.make_roles(connection)
+        rows = connection.execute("SELECT rolname FROM pg_roles WHERE rolcanlogin").fetchall()
+        for role in LOGINS:
+            if (role,) not in rows:
+                password = psycopg.sql.Literal(passwords[role])
+                connection.execute(psycopg.sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(psycopg.sql.Identifier(role), password))
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", (database,)).fetchone() is None:
+            name = psycopg.sql.Identifier(database)
+            connection.execute(psycopg.sql.SQL("CREATE DATABASE {} OWNER tuermer_owner").format(name))
+            connection.execute(psycopg.sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+            connection.execute(
+                psycopg.sql.SQL("GRANT CONNECT ON DATABASE {} TO tuermer_daemon, tuermer_grafana, tuermer_auditor").format(name)
+            )
+    migrate.migrate(server.url("tuermer_owner", database))
+
+
+def with_password(url: str, config: Config, environ: Mapping[str, str]) -> str:
+    """The address with the password from the environment or file that the configuration names."""
+    settings = config.database
+    if settings.password_env != "":
+        secret = environ.get(settings.password_env)
+        if secret is None:
+            raise StoreError(f"database.password_env: the environment has no variable {settings.password_env}.")
+    elif settings.password_file != "":
+        try:
+            secret = Path(settings.password_file).read_text().strip()
+        except OSError as error:
+            raise StoreError(f"database.password_file: {settings.password_file} cannot be read ({error.strerror}).") from error
+    else:
+        return url
+    return make_conninfo(url, password=secret)
