@@ -174,7 +174,8 @@ def _decode(data: NDArray[np.uint8], at: int, count: int, base: int, start: int,
         if at < 0 or length <= 0 or end > len(data):
             n = -1
             break
-        delta, after = _varint(data, at + 1)  # a byte of attributes, unused
+        _, after = _varint(data, at)  # attributes, unused; the client reads them as a varint too
+        delta, after = _varint(data, after) if after >= 0 else (0, -1)
         step, after = _varint(data, after) if after >= 0 else (0, -1)
         size, after = _varint(data, after) if after >= 0 else (0, -1)  # the key
         size, after = _varint(data, after + max(size, 0)) if after >= 0 and size <= end - after else (0, -1)

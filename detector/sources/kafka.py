@@ -142,6 +142,7 @@ def member(config: Kafka, topics: Iterable[str], role: str) -> KafkaSource:
         group_instance_id=f"{group}-{config.instance}",
         partition_assignment_strategy=(CooperativeStickyAssignor,),
         max_poll_interval_ms=HOUR_MS,  # a batch may wait for the database that long without losing its partitions
+        heartbeat_interval_ms=1000,  # a rebalance is noticed by heartbeat
         auto_offset_reset="none",
     )
     listener = _Listener()
