@@ -36,7 +36,9 @@ class Kafka(Struct, frozen=True, forbid_unknown_fields=True):
     cert_file: Annotated[str, doc("our client certificate, for brokers that ask for one")] = ""
     key_file: Annotated[str, doc("its private key")] = ""
     key_password_env: Annotated[str, doc("environment variable with the password of that key")] = ""
-    reader: Annotated[Literal["columnar", "stock"], doc("stock = kafka-python's own loop, slower; a way out if columnar fails")] = "columnar"
+    reader: Annotated[Literal["columnar", "stock"], doc("stock = kafka-python's own loop, slower; a way out if columnar fails")] = (
+        "columnar"
+    )
     events_topic: Annotated[str, doc("pseudonymous events between ROUTE and SCORE")] = "tuermer.events"
     events_partitions: Annotated[int, doc("fixed once the topic exists", ge=1, le=1024)] = 64
     dead_letters_topic: Annotated[str, doc("what nobody could read, without its content")] = "tuermer.dead-letters"
@@ -109,7 +111,9 @@ class Privacy(Struct, frozen=True, forbid_unknown_fields=True):
     """How names and inside addresses become tokens; see docs/privacy-fields.md."""
 
     key_file: Annotated[str, doc("made by `tuermer keys new privacy`; rewritten daily, old days' keys are destroyed")] = "privacy.key"
-    person_memory: Annotated[Literal["none", "first-seen"], doc("`none`: tokens change daily and nothing is remembered of persons")] = "none"
+    person_memory: Annotated[Literal["none", "first-seen"], doc("`none`: tokens change daily and nothing is remembered of persons")] = (
+        "none"
+    )
     roles_file: Annotated[str, doc("CSV without header: account, role group [, tenant]; groups under 5 people are not told apart")] = ""
     domains: Annotated[list[str], doc("own login domains: name@domain and host.domain count as name and host")] = []
     dead_letter_public_key: Annotated[str, doc("unreadable records are sealed to it; empty = they are not kept at all")] = ""

@@ -1,0 +1,245 @@
+"""From plain events to pseudonymous ones: the only place that sees a name and lets no name past it.
+
+A token names the same person, host or inside address within one tenant and one epoch (05:00 to 05:00), and nothing
+beyond. `Privacy.pseudonymise` is pure given its keys.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from detector.config import Config
+from detector.decode import ecs, table
+from detector.decode.decoded import Decoded
+from detector.privacy import fields, networks, seen, texts
+from detector.privacy.accounts import Accounts, Hosts, read_roles
+from detector.privacy.dead_letters import DeadLetters
+from detector.privacy.epochs import epochs, limited
+from detector.privacy.keys import Keyring, clamp
+from detector.privacy.networks import Addresses, NetworkTable
+from detector.privacy.siphash import mix, words
+from detector.records import Records
+
+CACHED = 200_000  # names per tenant; an epoch's names are forgotten with the epoch
+DIRECTIONS = ("external", "inbound", "outbound", "internal")  # by (source inside) * 2 + (destination inside)
+
+
+@dataclass(slots=True)
+class Epochs:
+    """The epochs of a shard's rows within one batch."""
+
+    epoch: NDArray[np.int32]  # (n)
+    group: NDArray[np.uint32]  # (n), index into `numbers`
+    numbers: list[int]  # the distinct epochs, ascending
+
+    @classmethod
+    def of(cls, epoch: NDArray[np.int32]) -> Epochs:
+        if len(epoch) == 0:
+            return cls(epoch, np.zeros(0, np.uint32), [])
+        first = int(epoch.min())
+        present = np.bincount(epoch - first) > 0
+        place = (np.cumsum(present) - 1).astype(np.uint32)
+        return cls(epoch, place[epoch - first], (np.flatnonzero(present) + first).tolist())
+
+
+class Tenant:
+    """What the configuration says about one tenant, and the names it was asked about in the epochs still open."""
+
+    def __init__(self, config: Config, tenant: str) -> None:
+        domains = tuple(d.casefold().lstrip("@.") for d in config.privacy.domains)
+        listed = [n for n in config.networks if n.tenant == ""] + [n for n in config.networks if n.tenant == tenant and tenant != ""]
+        self.name = tenant
+        self.networks = NetworkTable.of(listed)
+        self.hosts = Hosts(config, tenant, self.networks)
+        accounts = [a for a in config.accounts if a.tenant in ("", tenant)]
+        self.accounts = Accounts(accounts, read_roles(config.privacy.roles_file, tenant, domains), domains)
+        self.users: dict[int, dict[str, tuple[str, str, str]]] = {}  # epoch -> name as written -> (shown, kind, role)
+        self.machines: dict[int, dict[str, tuple[str]]] = {}
+
+    def forget(self, first: int) -> None:
+        """Drops the names of epochs before `first`, and all of them when they are too many."""
+        for cache in (self.users, self.machines):
+            full = sum(map(len, cache.values())) > CACHED
+            for epoch in [e for e in cache if full or e < first]:
+                del cache[epoch]
+
+
+class Privacy:
+    """Step 2 of ROUTE; see the module's docstring."""
+
+    def __init__(self, config: Config, keyring: Keyring, words: Mapping[str, frozenset[str]]) -> None:
+        self._config, self._keyring, self._words = config, keyring, words
+        self._remember = config.privacy.person_memory == "first-seen"
+        self._tenants: dict[str, Tenant] = {}
+        self._dead_letters = DeadLetters.of(config.privacy.dead_letter_public_key, keyring)
+
+    @classmethod
+    def of(cls, config: Config, keyring: Keyring) -> Privacy:
+        """Raises ConfigError when the roles file or the public key is not what it should be."""
+        privacy = cls(config, keyring, fields.vocabulary(table.shipped()))
+        for tenant in {t.tenant for t in config.topics}:
+            privacy._tenant(tenant)
+        return privacy
+
+    def pseudonymise(self, decoded: Decoded) -> dict[str, pl.DataFrame]:
+        """The events of each shard, pseudonymous, in record order; no dictionary carries a value of another shard."""
+        names = [origin.shard for origin in decoded.origins]
+        shards = {name: i for i, name in enumerate(dict.fromkeys(names))}
+        shard = np.array([shards[name] for name in names], np.int32)[decoded.origin]
+        counts = np.bincount(shard, minlength=len(shards))
+        done: dict[str, pl.DataFrame] = {}
+        for name, number in shards.items():
+            if counts[number] == len(decoded.events) and len(shard) > 0:
+                done[name] = self._shard(decoded, decoded.events, decoded.origin)
+            elif counts[number] > 0:
+                rows = np.flatnonzero(shard == number)
+                done[name] = self._shard(decoded, decoded.events[rows], decoded.origin[rows])
+        return done
+
+    def dead_letters(self, records: Records, decoded: Decoded) -> list[bytes]:
+        """One message per record that nobody could read; see `privacy.dead_letters`."""
+        return self._dead_letters.messages(records, decoded)
+
+    def _tenant(self, name: str) -> Tenant:
+        if name not in self._tenants:
+            self._tenants[name] = Tenant(self._config, name)
+        return self._tenants[name]
+
+    def _shard(self, decoded: Decoded, events: pl.DataFrame, origin: NDArray[np.int32]) -> pl.DataFrame:
+        """All rows of one shard: addresses and accounts are told apart first, then replaced."""
+        tenant = self._tenant(decoded.origins[int(origin[0])].tenant)
+        ages = self._epochs(decoded, events, origin)
+        tenant.forget(self._keyring.first)
+        keys = self._keys(tenant, ages, "address")
+        source, destination = (self._addresses(tenant, events, name, ages, keys) for name in ecs.ADDRESS)
+        columns = {
+            **_address_columns("source.ip", source),
+            **_address_columns("destination.ip", destination),
+            "source.network": texts.from_entries(source.entry, tenant.networks.names, "source.network"),
+            "destination.network": texts.from_entries(destination.entry, tenant.networks.names, "destination.network"),
+            "network.direction": _direction(tenant.networks, source, destination),
+            "event.epoch": pl.Series("event.epoch", ages.epoch),
+            "session.key": self._sessions(tenant, events, ages),
+            **self._names(tenant, events, ages),
+            **self._vocabulary(events),
+        }
+        if self._remember:
+            columns |= seen.columns(self._keyring, tenant.accounts, tenant.name, tenant.networks, events, source.entry)
+        kept = {name: events[name] for name in ecs.NAMES if name not in columns and name in KEPT}
+        return ecs.frame(len(events), {**kept, **columns})
+
+    def _epochs(self, decoded: Decoded, events: pl.DataFrame, origin: NDArray[np.int32]) -> Epochs:
+        times = limited(_int64(events, "@timestamp"), _int64(events, "event.created"))
+        zones = [o.timezone for o in decoded.origins]
+        present = np.flatnonzero(np.bincount(origin, minlength=len(zones)))
+        if len({zones[i] for i in present}) == 1:
+            return Epochs.of(clamp(self._keyring, epochs(times, zones[present[0]])))
+        result = np.zeros(len(times), np.int32)
+        for i in present:
+            rows = np.flatnonzero(origin == i)
+            result[rows] = epochs(times[rows], zones[i])
+        return Epochs.of(clamp(self._keyring, result))
+
+    def _keys(self, tenant: Tenant, ages: Epochs, purpose: str) -> NDArray[np.uint64]:
+        """uint64 (epochs of this batch, 2)."""
+        return np.array([words(self._keyring.key(tenant.name, e, purpose)) for e in ages.numbers], np.uint64).reshape(-1, 2)
+
+    def _addresses(self, tenant: Tenant, events: pl.DataFrame, name: str, ages: Epochs, keys: NDArray[np.uint64]) -> Addresses:
+        hi, lo, kind = (ecs.numbers(events, f"{name}.{part}") for part in ("hi", "lo", "kind"))
+        return networks.pseudonyms(
+            tenant.networks,
+            hi.astype(np.uint64, copy=False),
+            lo.astype(np.uint64, copy=False),
+            kind.astype(np.uint8, copy=False),
+            ages.group,
+            keys,
+        )
+
+    def _sessions(self, tenant: Tenant, events: pl.DataFrame, ages: Epochs) -> pl.Series:
+        """The decoder's hash is not keyed, and what it is made of may be guessed."""
+        plain = ecs.numbers(events, "session.key").astype(np.uint64, copy=False)
+        return pl.Series("session.key", mix(self._keys(tenant, ages, "session"), ages.group, plain, np.zeros_like(plain)))
+
+    def _names(self, tenant: Tenant, events: pl.DataFrame, ages: Epochs) -> dict[str, pl.Series]:
+        def user(written: str, group: int) -> tuple[str, str, str]:
+            epoch = ages.numbers[group]
+            known = tenant.users.setdefault(epoch, {})
+            if written not in known:
+                known[written] = self._user(tenant, written, epoch)
+            return known[written]
+
+        def target(written: str, group: int) -> tuple[str]:
+            return (user(written, group)[0],)
+
+        def machine(written: str, group: int) -> tuple[str]:
+            epoch = ages.numbers[group]
+            known = tenant.machines.setdefault(epoch, {})
+            if written not in known:
+                known[written] = (self._machine(tenant, written, epoch),)
+            return known[written]
+
+        groups = len(ages.numbers)
+        return {
+            **texts.rewrite(events["user.name"], ages.group, groups, user, ("user.name", "user.kind", "user.roles")),
+            **texts.rewrite(events["user.target.name"], ages.group, groups, target, ("user.target.name",)),
+            **texts.rewrite(events["host.name"], ages.group, groups, machine, ("host.name",)),
+            **texts.rewrite(events["observer.name"], ages.group, groups, machine, ("observer.name",)),
+        }
+
+    def _user(self, tenant: Tenant, written: str, epoch: int) -> tuple[str, str, str]:
+        answer = tenant.accounts.answer(written)
+        shown = answer.name if answer.plain else "u-" + token(self._keyring.key(tenant.name, epoch, "user"), answer.name)
+        return shown, answer.kind, answer.role
+
+    def _machine(self, tenant: Tenant, written: str, epoch: int) -> str:
+        plain, name = tenant.hosts.answer(written)
+        return name if plain else "h-" + token(self._keyring.key(tenant.name, epoch, "host"), name)
+
+    def _vocabulary(self, events: pl.DataFrame) -> dict[str, pl.Series]:
+        """Columns of words, and the topic; rewritten so that the dictionary holds only what occurs in these rows."""
+        once = np.zeros(len(events), np.uint32)
+        done: dict[str, pl.Series] = {}
+        for column in fields.WORDS:
+            done |= texts.rewrite(events[column], once, 1, partial(_word, column, self._words[column]), (column,))
+        return done | texts.rewrite(events["log.topic"], once, 1, _itself, ("log.topic",))
+
+
+def _word(column: str, known: frozenset[str], text: str, _group: int) -> tuple[str]:
+    return (fields.admitted(column, text, known),)
+
+
+def _itself(text: str, _group: int) -> tuple[str]:
+    return (text,)
+
+
+KEPT = frozenset((*ecs.INTEGER, *ecs.PROVENANCE, "@timestamp", "attempt.kind", "attempt.count"))  # numbers that pass unchanged
+
+
+def token(key: bytes, name: str) -> str:
+    """80 bits of a keyed hash as 16 letters and digits."""
+    return base64.b32encode(hashlib.blake2b(name.encode(), key=key, digest_size=10).digest()).decode().lower()
+
+
+def _address_columns(name: str, addresses: Addresses) -> dict[str, pl.Series]:
+    parts: dict[str, NDArray[Any]] = {"hi": addresses.hi, "lo": addresses.lo, "kind": addresses.kind}
+    return {f"{name}.{part}": pl.Series(f"{name}.{part}", array) for part, array in parts.items()}
+
+
+def _direction(table: NetworkTable, source: Addresses, destination: Addresses) -> pl.Series:
+    """Where a connection comes from and goes to; without a destination address it goes to the machine that reports it."""
+    inside = np.append(table.inside, True)  # entry -1, absent, is the last
+    index = inside[source.entry] * 2 + inside[destination.entry]
+    return texts.from_entries(np.where(source.entry < 0, -1, index).astype(np.int32), DIRECTIONS, "network.direction")
+
+
+def _int64(events: pl.DataFrame, name: str) -> NDArray[np.int64]:
+    return ecs.numbers(events, name).astype(np.int64, copy=False)
