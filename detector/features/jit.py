@@ -1,0 +1,21 @@
+"""The two ways we compile: kernels that Python calls, and parts that only kernels call (no wrappers: half the compile time)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar, cast
+
+import numba
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Compiled, kept on disk, callable from Python."""
+    return cast(Callable[_P, _R], numba.njit(nogil=True, cache=True)(function))
+
+
+def part(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Compiled into the kernels that call it; Python cannot call it."""
+    return cast(Callable[_P, _R], numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
