@@ -47,9 +47,9 @@ def missing(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
             yield from _file(f"kafka.{key}", getattr(kafka, key), secret=key in ("password_file", "key_file"))
     yield from _variable("database.password_env", database.password_env, environ)
     yield from _file("database.password_file", database.password_file, secret=True)
-    yield from _file("privacy.key_file", privacy.key_file, secret=True, hint="make it with `tuermer keys new privacy --out {}`")
     yield from _file("privacy.roles_file", privacy.roles_file)
     yield from _file("privacy.dead_letter_public_key", privacy.dead_letter_public_key)
+    yield from _file("privacy.key_file", privacy.key_file, secret=True, hint="make it with `tuermer keys new privacy --out {}`")
 
 
 def _kafka(kafka: Kafka) -> Iterator[str]:
