@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from detector.forest import rowsets, walk
+from detector.forest import artefact, rowsets, walk
 from detector.forest.trees import Trees, average_path, check, depths, final_depths
 
 F64 = NDArray[np.float64]
@@ -71,6 +75,18 @@ class Forest:
     def expected_depth(self) -> float:
         """Mean depth of the training rows, mean over trees."""
         return float(self._ends[self.trees.starts[:-1]].mean())
+
+    def save(self, folder: Path) -> None:
+        """Write the forest alone into a folder; sign it with `artefact.sign` before others load it."""
+        about = {"kind": "forest", "width": self.features, "samples": self.samples}
+        artefact.write(folder, about, {field.name: getattr(self.trees, field.name) for field in fields(Trees)})
+
+    @classmethod
+    def load(cls, folder: Path, keys: Iterable[artefact.Key] = ()) -> Forest:
+        """The forest in a folder, if one of the keys signed it and it is whole; ArtefactError with one sentence if not."""
+        manifest, arrays = artefact.read(folder, keys)
+        with artefact.reading(folder):
+            return cls(Trees(**arrays), int(manifest["width"]), int(manifest["samples"]))
 
     def _walk(self, rows: F32, insertion: bool, total: F64) -> None:
         t, p = self.trees, self._packed

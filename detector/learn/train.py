@@ -1,0 +1,142 @@
+"""Honest rows become a detector: fit, trim, refit, tails, calibration. The same rows and seed give the same bytes."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from detector.features.table import ModelTable
+from detector.forest import fit, tails
+from detector.forest.detector import Detector, Usual
+from detector.forest.members import FOREST
+from detector.forest.scoring import Forest
+
+F64 = NDArray[np.float64]
+FEATURE_CAP = 6.0  # of a feature's tail term: streams.md, "R, exactly"
+MEMBER_CAP = 12.0
+STEEPEST = 0.5
+LIBRARIES = ("numpy", "scikit-learn", "pyod", "scipy")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A detector and the figures that its manifest keeps."""
+
+    detector: Detector
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        self.detector.save(folder, self.about)
+
+
+def train(table: ModelTable, X_train: ArrayLike, X_calibration: ArrayLike, seed: int | None = None) -> Trained:
+    """A detector for the table from honest rows (n, F), finite; no entity should stand in both halves.
+
+    Raises ValueError when there are under 100 rows in either half.
+    """
+    fitted_on, held_back = (_rows(table, X) for X in (X_train, X_calibration))
+    seed = table.forest.seed if seed is None else seed
+    usual = _usual(table, fitted_on)
+    clamped = np.clip(fitted_on, usual.floor, usual.ceiling)
+    forest, kept = _forest(table, clamped, seed)
+    detector = _with_tails(table, forest, usual, clamped, held_back)
+    about = {
+        "rows": {"training": len(fitted_on), "after_trim": kept, "calibration": len(held_back)},
+        "forest": {"trees": table.forest.trees, "samples": forest.samples, "trim": table.forest.trim, "seed": seed},
+        "libraries": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+        "calibration": _calibration(detector, held_back),
+    }
+    return Trained(detector, about)
+
+
+def capped(entities: NDArray[Any], most: int, seed: int = 0) -> NDArray[np.int64]:
+    """Indices, rising, of at most `most` rows of each entity, drawn evenly at random: no single source shapes a model."""
+    order = np.random.default_rng(seed).permutation(len(entities))
+    sorted_order = order[np.argsort(entities[order], kind="stable")]
+    _, first, counts = np.unique(entities[sorted_order], return_index=True, return_counts=True)
+    place = np.arange(len(entities)) - np.repeat(first, counts)
+    return np.sort(sorted_order[place < most])
+
+
+def halves(entities: NDArray[Any], seed: int = 0) -> NDArray[np.bool_]:
+    """True for rows of the training half: entities are split, not rows, so that calibration meets people it does not know."""
+    distinct, inverse = np.unique(entities, return_inverse=True)
+    training = np.random.default_rng(seed).permutation(len(distinct)) < (len(distinct) + 1) // 2
+    return training[inverse]
+
+
+def _rows(table: ModelTable, X: ArrayLike) -> F64:
+    rows = np.ascontiguousarray(X, np.float64)
+    if rows.ndim != 2 or rows.shape[1] != len(table.features):
+        raise ValueError(f"{table.name}: rows have shape {rows.shape}, expected (n, {len(table.features)})")
+    if len(rows) < 100:
+        raise ValueError(f"{table.name}: {len(rows)} honest rows are too few; at least 100 in each half")
+    if not np.isfinite(rows).all():
+        raise ValueError(f"{table.name}: rows must be finite numbers")
+    return rows
+
+
+def _usual(table: ModelTable, rows: F64) -> Usual:
+    median = np.quantile(rows, 0.5, axis=0, method="inverted_cdf")
+    direction = np.array([feature.direction for feature in table.features])
+    extreme = np.where(
+        direction == "low",
+        np.quantile(rows, 0.1, axis=0, method="inverted_cdf"),
+        np.quantile(rows, 0.9, axis=0, method="inverted_cdf"),
+    )
+    return Usual(median, extreme, np.where(direction == "high", median, -np.inf), np.where(direction == "low", median, np.inf))
+
+
+def _forest(table: ModelTable, clamped: F64, seed: int) -> tuple[Forest, int]:
+    """Fit, leave out the oddest rows by the insertion-aware score, fit again (detection.md 2.3)."""
+    first = fit(clamped, table.forest.trees, table.forest.samples, seed)
+    keep = np.argsort(first.score(clamped), kind="stable")[: round(len(clamped) * (1.0 - table.forest.trim))]
+    return fit(clamped[np.sort(keep)], table.forest.trees, table.forest.samples, seed), len(keep)
+
+
+def _with_tails(table: ModelTable, forest: Forest, usual: Usual, clamped: F64, held_back: F64) -> Detector:
+    """Tails in the order that `members` reads them: features, members, calibration with and without the forest."""
+    parts = [side for j, feature in enumerate(table.features) for side in _feature_tails(feature.direction, clamped[:, j])]
+    detector = Detector(
+        table.name, table.schema_hash, table.names, tuple(f.direction for f in table.features), tuple(table.members),
+        table.threshold, forest, usual, tails.join([*parts, *[tails.NONE] * 5]), "unfinished",
+    )  # fmt: skip
+    raw = detector.raw_members(clamped)
+    parts += [tails.of_sample(raw[:, m], top=_top(len(raw)), steepest=STEEPEST, cap=MEMBER_CAP) for m in range(3)]
+    detector = replace(detector, tails=tails.join([*parts, *[tails.NONE] * 2]))
+    for variant in (detector, detector.without_forest()):
+        parts.append(_conformal(variant.strength(held_back)[0]) if len(variant.members) > 0 else tails.NONE)
+    return replace(detector, tails=tails.join(parts), model_id="")
+
+
+def _feature_tails(direction: str, values: F64) -> tuple[tails.Tail, tails.Tail]:
+    up, down = (
+        tails.of_sample(sign * values, top=_top(len(values)), steepest=STEEPEST, cap=FEATURE_CAP) if direction in wanted else tails.NONE
+        for sign, wanted in ((1.0, ("high", "both")), (-1.0, ("low", "both")))
+    )
+    return up, down
+
+
+def _conformal(s: F64) -> tails.Tail:
+    """Pareto only for the ten largest, and no p below 1 / (10 n): more than that the calibration rows cannot say."""
+    return tails.of_sample(s, top=10, steepest=STEEPEST, cap=float(np.log10(10.0 * len(s))))
+
+
+def _top(rows: int) -> int:
+    """How many of the largest values a Pareto tail is fitted to: 2 %, at least 10, at most 500."""
+    return min(max(rows // 50, 10), 500)
+
+
+def _calibration(detector: Detector, held_back: F64) -> dict[str, Any]:
+    """How often calibration rows fall below some p (in sample: a check of the table, no promise), and who spoke."""
+    _, p, member = detector.score(held_back)
+    return {
+        "realised": {f"{level:g}": float((p <= level).mean()) for level in (1e-1, 1e-2, 1e-3, 3e-4)},
+        "forest_spoke": float((member == FOREST).mean()),
+    }

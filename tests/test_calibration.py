@@ -1,0 +1,93 @@
+"""Tails and p-values: counted where there is data, Pareto beyond it, never less than the data can say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from detector.forest import tails
+from detector.judge import calibration
+
+F64 = NDArray[np.float64]
+DAY = 86_400_000_000
+SAMPLES = arrays(np.float64, st.integers(1, 60), elements=st.sampled_from([0.0, 1.0, 2.0, 2.5, 7.0, 1e3, -4.0]))
+
+
+def terms(tail: tails.Tail, xs: F64) -> F64:
+    table = tails.join([tails.NONE, tail])
+    columns = (table.starts, table.knots, table.terms, table.edge, table.base, table.shape, table.scale, table.cap)
+    return np.array([tails.term(float(x), 1, *columns) for x in xs])
+
+
+def tail(sample: F64, top: int = 10, cap: float = 12.0) -> tails.Tail:
+    return tails.of_sample(sample, top=top, steepest=0.5, cap=cap)
+
+
+@settings(max_examples=200, deadline=None)
+@given(SAMPLES, st.integers(1, 30))
+def test_terms_never_fall_when_x_rises(sample: F64, top: int) -> None:
+    grid = np.unique(np.concatenate([sample, sample - 0.1, sample + 0.1, [1e4, 1e6, -1e6]]))
+    assert (np.diff(terms(tail(sample, top), grid)) >= -1e-12).all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(SAMPLES)
+def test_up_to_the_edge_a_term_is_the_conformal_rank(sample: F64) -> None:
+    fitted = tail(sample)
+    below = sample[sample <= fitted.edge]
+    rank = np.array([(1 + (sample >= x).sum()) / (len(sample) + 1) for x in below])
+    got = 10.0 ** -terms(fitted, below)
+    assert (got >= rank * (1 - 1e-12)).all()
+    assert (got <= rank * 10**tails.STEP * (1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize("draw", ["exponential", "pareto"])
+def test_the_pareto_tail_extrapolates_a_thousandfold_within_a_factor_of_thirty(draw: str) -> None:
+    rng = np.random.default_rng(2)
+    sample, xs, truth = (
+        (rng.exponential(size=20_000), np.log(1e6), 6.0) if draw == "exponential" else (rng.pareto(4.0, 20_000), 1e6**0.25 - 1, 6.0)
+    )
+    got = terms(tail(sample, top=400), np.array([xs]))[0]
+    assert abs(got - truth) < np.log10(30)
+
+
+def test_the_tail_shape_is_never_negative_so_that_a_bounded_sample_claims_nothing_absurd() -> None:
+    bounded = np.random.default_rng(3).random(5000)
+    fitted = tail(bounded, top=100)
+    assert fitted.shape == 0.0
+    assert terms(fitted, np.array([1.001]))[0] < 4.5
+
+
+def test_a_term_never_exceeds_its_cap() -> None:
+    assert terms(tail(np.random.default_rng(4).normal(size=500), cap=6.0), np.array([1e9]))[0] == 6.0
+
+
+def test_beyond_a_constant_sample_only_the_count_speaks() -> None:
+    assert terms(tail(np.zeros(999)), np.array([-1.0, 0.0, 5.0])).tolist() == pytest.approx([0.0, 0.0, 3.0])
+
+
+@pytest.mark.parametrize(("p", "n"), [(1.0, 1), (0.5, 2), (3e-4, 3300), (1 / 12_345, 12_000), (1e-6, 1_000_000)])
+def test_one_in_n_is_rounded_to_what_is_known(p: float, n: int) -> None:
+    assert calibration.one_in(p) == n
+
+
+def test_realised_is_one_for_uniform_p() -> None:
+    assert calibration.realised((np.arange(10_000) + 1) / 10_000, 1e-2) == pytest.approx(1.0)
+
+
+def test_threshold_by_replay_opens_no_more_than_asked() -> None:
+    rng = np.random.default_rng(5)
+    time = np.sort(rng.integers(0, 10 * DAY, 5000))
+    p = rng.random(5000) ** 2
+    threshold = calibration.threshold_by_replay(p, time, per_day=0.35, most=1e-2, quiet=DAY)
+    assert 1 <= calibration._openings(time[p <= threshold], DAY) <= 3
+    above = p[(p > threshold) & (p <= 1e-2)].min()
+    assert calibration._openings(time[p <= above], DAY) > 3
+
+
+def test_threshold_by_replay_stays_at_most_where_nothing_happens() -> None:
+    assert calibration.threshold_by_replay(np.ones(10), np.arange(10) * DAY, per_day=0.3, most=1e-2, quiet=DAY) == 1e-2
