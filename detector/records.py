@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,18 +46,27 @@ class Records:
 
     def take(self, rows: NDArray[np.integer]) -> Records:
         """The given rows in the given order, values copied into a buffer of their own."""
-        lengths = (self.bounds[1:] - self.bounds[:-1])[rows]
-        bounds = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum(lengths, out=bounds[1:])
-        starts = self.bounds[:-1][rows]
-        index = np.repeat(starts - bounds[:-1], lengths) + np.arange(bounds[-1])
+        values, bounds = _gather(self.values, self.bounds, np.asarray(rows, np.int64))
         return Records(
-            self.values[index], bounds, self.null[rows], self.place[rows],
+            values, bounds, self.null[rows], self.place[rows],
             self.offsets[rows], self.timestamps[rows], self.places,
         )  # fmt: skip
 
 
 MEMORY = Place("memory", 0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _gather(values: NDArray[np.uint8], bounds: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    new = np.zeros(len(rows) + 1, np.int64)
+    for i in range(len(rows)):
+        new[i + 1] = new[i] + bounds[rows[i] + 1] - bounds[rows[i]]
+    out = np.empty(new[-1], np.uint8)
+    for i in range(len(rows)):
+        start, at = bounds[rows[i]], new[i]
+        for j in range(new[i + 1] - at):
+            out[at + j] = values[start + j]
+    return out, new
 
 
 def of_lines(lines: list[bytes], place: Place = MEMORY, *, first: int = 0, timestamp: int = 0) -> Records:
