@@ -1,1 +1,12 @@
-""""""
+"""A simulated city: its people, devices and attackers, as raw log lines in the devices' own formats.
+
+`City(seed).window(i)` gives ten minutes of lines as `Records` and the truth about each line. Below it, in the order in
+which a line comes about: `places`, `people` and `clock` (who is where and when) → `traffic`, `background`, `logins`,
+`services` (honest) and `attacks` → `devices` and `hosts` (who writes it down) → `wireformats` and `wire` (bytes).
+"""
+
+from detector.simulate.attacks import KINDS, Attack
+from detector.simulate.city import TOPICS, City, SimulatedWindow
+from detector.simulate.output import Labels, bulk, produce, write
+
+__all__ = ["KINDS", "TOPICS", "Attack", "City", "Labels", "SimulatedWindow", "bulk", "produce", "write"]

@@ -1,0 +1,61 @@
+"""The configuration with which Türmer reads the simulated city, as an administrator would write it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from detector.simulate import places
+
+_NETWORKS = (  # third octets / prefix length, kind, name
+    ("10.0/24", "server", "server"), ("30.0/24", "server", "drucker"), ("50.0/24", "wifi", "wlan"), ("64.0/18", "vpn", "vpn"),
+    ("128.0/17", "client", "arbeitsplatz"),
+)  # fmt: skip
+_ACCOUNTS = (("svc-*", "service"), ("lieferant*", "service"), ("root", "service"), ("*$", "machine"), ("adm.*", "admin"), ("*.*", "person"))
+
+
+def _table(name: str, **values: str | bool) -> str:
+    lines = (f"{key} = {str(value).lower() if isinstance(value, bool) else _quoted(value)}" for key, value in values.items())
+    return "\n".join((f"[[{name}]]", *lines))
+
+
+def _quoted(text: str) -> str:
+    return f"'{text}'" if '"' in text else f'"{text}"'
+
+
+def _observers() -> Iterable[str]:
+    """Who writes into the two topics; a Linux host's programs (sshd, sudo, cron) have several formats."""
+    for match, site, form in (
+        ('devname="fw-rathaus"', 0, "fortigate"), (" gw-bauhof kernel", 1, "netfilter"), (" pa-leitstelle 1,", 2, "panos"),
+    ):  # fmt: skip
+        name = match.split()[0].removeprefix("devname=").strip('"')
+        yield _table("observers", topic="firewall", match=match, name=name, tenant=places.SITES[site].tenant, site=places.SITES[site].name,
+            format=form)  # fmt: skip
+    for server in places.SERVERS:
+        site = places.SITES[server.site]
+        match = f'"host":{{"name":"{server.name}.{site.tenant}.example"' if server.windows else f" {server.name} "
+        form = {"format": "windows_security"} if server.windows else {}
+        yield _table("observers", topic="auth", match=match, name=server.name, tenant=site.tenant, site=site.name, **form)
+
+
+def _networks() -> Iterable[str]:
+    for number, site in enumerate(places.SITES):
+        for suffix, kind, name in _NETWORKS:
+            yield _table("networks", cidr=f"{site.prefix}.{suffix}", kind=kind, name=f"{site.name}-{name}", tenant=site.tenant,
+                site=site.name, critical=name == "server")  # fmt: skip
+        yield _table(
+            "networks", cidr=f"203.0.113.{64 * number}/26", kind="dmz", name=f"{site.name}-dmz", tenant=site.tenant, site=site.name
+        )
+        yield _table("networks", cidr=f"2001:db8:{10 * (number + 1)}::/48", kind="client", name=f"{site.name}-arbeitsplatz-v6",
+            tenant=site.tenant, site=site.name)  # fmt: skip
+
+
+def toml(extra: str = "") -> str:
+    """[[topics]], [[observers]], [[networks]], [[accounts]]; `extra` stands before them."""
+    tables = [
+        extra.strip(),
+        *(_table("topics", name=topic, tenant="stadt", site="rathaus", timezone="Europe/Berlin") for topic in ("firewall", "auth")),
+        *_observers(),
+        *_networks(),
+        *(_table("accounts", pattern=pattern, kind=kind) for pattern, kind in _ACCOUNTS),
+    ]
+    return "\n\n".join(table for table in tables if table != "") + "\n"

@@ -1,0 +1,201 @@
+"""The honest logins of one window: people at their desks and at home, administrators, service accounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from detector.simulate import clock, hosts, places
+from detector.simulate.background import ticks
+from detector.simulate.clock import HOUR, SECOND, Plan
+from detector.simulate.people import People
+from detector.simulate.traffic import address_today
+from detector.simulate.wire import Int64, Sheet
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all writers below need: who, which day, which window (that of the sheets), and where to write."""
+
+    rng: np.random.Generator
+    people: People
+    day: Plan
+    date: date
+    seed: int
+    auth: Sheet
+    firewall: Sheet
+
+    def within(self, times: Int64) -> Int64:
+        """The people whose moment lies in this window and who work today."""
+        return np.flatnonzero(self.day.works & (times >= self.auth.start) & (times < self.auth.end))
+
+    def rate(self, per_hour: float) -> tuple[Int64, Int64]:
+        """Who does something that people do so often an hour at work, and when."""
+        share = clock.presence(self.day, self.auth.start, self.auth.end) * (self.auth.end - self.auth.start) / HOUR
+        who = np.repeat(np.arange(len(self.people)), self.rng.poisson(share * per_hour))
+        return who, self.rng.integers(self.auth.start, self.auth.end, len(who))
+
+    def ports(self, n: int) -> Int64:
+        return self.rng.integers(49_152, 65_536, n)
+
+
+def _person(desk: Desk, who: Int64) -> dict[str, Int64]:
+    """The columns of Kerberos and logon events that come from the person."""
+    people, press = desk.people, desk.auth.press
+    return {
+        "user": people.account[who], "principal": people.principal[who], "sid": people.sid[who],
+        "domain": press.texts(hosts.DOMAINS)[people.site[who]], "src": address_today(people, desk.day)[who],
+        "sport": desk.ports(len(who)), "host": _hosts(desk, places.HOME_DC)[people.site[who]],
+    }  # fmt: skip
+
+
+def _hosts(desk: Desk, names: tuple[str, ...]) -> Int64:
+    return np.array([hosts.qualified(desk.auth.press, name) for name in names])
+
+
+def _mistyped(desk: Desk, who: Int64, times: Int64, mistakes: Int64) -> tuple[Int64, Int64]:
+    """One entry per wrong password: who, and when, before the attempt that succeeds."""
+    again = np.repeat(np.arange(len(who)), mistakes)
+    back = np.arange(len(again)) - np.repeat(np.cumsum(mistakes) - mistakes, mistakes) + 1
+    return who[again], times[again] - back * 9 * SECOND - desk.rng.integers(0, 3 * SECOND, len(again))
+
+
+def arrivals(desk: Desk) -> None:
+    """The morning: at the desk or through the VPN, with a wrong password now and then."""
+    who = desk.within(desk.day.start)
+    at = desk.day.start[who]
+    home = desk.day.home[who]
+    wrong, when = _mistyped(desk, who[home], at[home], desk.day.mistakes[who[home]])
+    site, account, outside = desk.people.site, desk.people.account, desk.day.address
+    hosts.vpn_failures(desk.firewall, desk.rng, when, site[wrong], known=True, user=account[wrong], src=outside[wrong])
+    far = who[home]
+    hosts.vpn_up(desk.firewall, desk.rng, at[home], site[far], user=account[far], src=outside[far],
+        inner=address_today(desk.people, desk.day)[far], machine=desk.people.machine[far])  # fmt: skip
+    near = who[~home]
+    _machines(desk, near, at[~home] - 70 * SECOND)
+    wrong, when = _mistyped(desk, near, at[~home], desk.day.mistakes[near])
+    hosts.windows(desk.auth, "4771", when, status=hosts.KERBEROS_WRONG, **_person(desk, wrong))
+    _kerberos(desk, who, at + np.where(home, 20 * SECOND, 0))
+
+
+def _machines(desk: Desk, who: Int64, times: Int64) -> None:
+    """A computer that is switched on reports to its domain first."""
+    columns = _person(desk, who) | {"user": desk.people.machine_account[who]}
+    hosts.windows(desk.auth, "4768", times, **columns)
+    hosts.session(desk.auth, desk.rng, times + SECOND, **columns)
+
+
+def _kerberos(desk: Desk, who: Int64, times: Int64) -> None:
+    """A ticket for the day, tickets for the usual services, a logon at the domain controller and the file server."""
+    columns = _person(desk, who)
+    hosts.windows(desk.auth, "4768", times, **columns)
+    files = np.array([desk.auth.press.text(name.upper() + "$") for name in places.HOME_FILES])[desk.people.site[who]]
+    controller = np.array([desk.auth.press.text(name.upper() + "$") for name in places.HOME_DC])[desk.people.site[who]]
+    for later, service in ((0.3, controller), (0.9, desk.people.machine_account[who]), (2.5, files)):
+        hosts.windows(desk.auth, "4769", times + int(later * SECOND), service=service, **columns)
+    hosts.session(desk.auth, desk.rng, times + SECOND, **columns)
+    _files(desk, who, times + 3 * SECOND)
+
+
+def _files(desk: Desk, who: Int64, times: Int64) -> None:
+    host = _hosts(desk, places.HOME_FILES)[desk.people.site[who]]
+    hosts.session(desk.auth, desk.rng, times, **(_person(desk, who) | {"host": host}))
+
+
+def day_long(desk: Desk) -> None:
+    """Tickets, file server, unlocking after lunch, the old password in a telephone, leaving."""
+    who, times = desk.rate(1.6)
+    service = np.array([desk.auth.press.text(name.upper() + "$") for name in ("fach-rathaus", "fs-bauhof", "abr-leitstelle")])
+    hosts.windows(desk.auth, "4769", times, service=service[desk.people.site[who]], **_person(desk, who))
+    who, times = desk.rate(1.9)
+    _files(desk, who, times)
+    who = desk.within(desk.day.lunch_end)
+    back = desk.day.lunch_end[who]
+    wrong, when = _mistyped(desk, who, back, desk.rng.choice(np.array([0, 1, 2]), len(who), p=[0.965, 0.03, 0.005]))
+    hosts.windows(desk.auth, "4771", when, status=hosts.KERBEROS_WRONG, **_person(desk, wrong))
+    hosts.windows(desk.auth, "4768", back, **_person(desk, who))
+    stale = np.flatnonzero(desk.day.stale & desk.day.works & (desk.day.lunch < desk.auth.start) & (desk.day.end > desk.auth.start))
+    which, times = ticks(desk.auth.start, desk.auth.end, 900 * SECOND, stale * 53 * SECOND)
+    who = stale[which]
+    wifi = places.CLIENTS[desk.people.site[who]] - 0x8000 + 50 * 256 + 10 + who % 200
+    hosts.windows(desk.auth, "4771", times, status=hosts.KERBEROS_WRONG, **(_person(desk, who) | {"src": wifi}))
+    leaving = desk.within(desk.day.end)
+    leaving = leaving[desk.day.home[leaving]]
+    hosts.vpn_down(desk.firewall, desk.rng, desk.day.end[leaving], desk.people.site[leaving], desk.day.start[leaving],
+        user=desk.people.account[leaving], src=desk.day.address[leaving], inner=address_today(desk.people, desk.day)[leaving],
+        machine=desk.people.machine[leaving])  # fmt: skip
+
+
+_RDP = (("fach-rathaus", "fs-rathaus", "mail-rathaus", "dc-rathaus"), ("fs-bauhof",), ("abr-leitstelle", "fs-leitstelle", "dc-leitstelle"))
+_SSH = (
+    ("web-rathaus", "db-rathaus", "mon-rathaus", "bak-rathaus"), ("ssh-bauhof", "gis-bauhof"),
+    ("sftp-leitstelle", "gis-leitstelle", "bak-leitstelle"),
+)  # fmt: skip
+_COMMANDS = (
+    "/usr/bin/apt update",
+    "/usr/bin/systemctl restart nginx",
+    "/usr/bin/journalctl -u postgresql",
+    "/usr/bin/less /var/log/syslog",
+)
+
+
+def administrators(desk: Desk) -> None:
+    """Remote desktops and shells with the second account, firewalls, and sometimes a night on call."""
+    for site in range(3):
+        who, times = _admins(desk, site, 0.6)
+        _remote_desktop(desk, site, who, times)
+        who, times = _admins(desk, site, 0.8)
+        _shell(desk, site, who, times)
+        who, times = _admins(desk, site, 0.15)
+        _firewall(desk, site, who, times)
+    night = np.flatnonzero(desk.day.duty & (desk.day.duty_at >= desk.auth.start) & (desk.day.duty_at < desk.auth.end))
+    at = desk.day.duty_at[night]
+    inner = places.POOLS[desk.people.site[night]] + desk.day.inner[night]
+    hosts.vpn_up(desk.firewall, desk.rng, at, desk.people.site[night], user=desk.people.account[night], src=desk.people.home[night],
+        inner=inner, machine=desk.people.machine[night])  # fmt: skip
+    for site in range(3):
+        rows = desk.people.site[night] == site
+        _remote_desktop(desk, site, night[rows], at[rows] + 60 * SECOND, src=inner[rows])
+
+
+def _admins(desk: Desk, site: int, per_hour: float) -> tuple[Int64, Int64]:
+    who, times = desk.rate(per_hour)
+    rows = desk.people.admin[who] & (desk.people.site[who] == site)
+    return who[rows], times[rows]
+
+
+def _remote_desktop(desk: Desk, site: int, who: Int64, times: Int64, src: Int64 | None = None) -> None:
+    host = _hosts(desk, _RDP[site])[desk.rng.integers(0, len(_RDP[site]), len(who))]
+    columns = _person(desk, who) | {"user": desk.people.operator[who], "host": host}
+    if src is not None:
+        columns["src"] = src
+    hosts.session(desk.auth, desk.rng, times, kind=10, package="Negotiate", special=True, **columns)
+
+
+def _shell(desk: Desk, site: int, who: Int64, times: Int64) -> None:
+    people, rng, form = desk.people, desk.rng, hosts.flavour(site)
+    host = desk.auth.press.texts(_SSH[site])[rng.integers(0, len(_SSH[site]), len(who))]
+    src = address_today(people, desk.day)[who]
+    columns = {"host": host, "src": src, "user": people.operator[who], "uid": people.uid[who], "key": people.key[who]}
+    password = rng.random(len(who)) < 0.15  # hosts that do not have the key yet
+    for method, rows in (("publickey", ~password), ("password", password)):
+        some = {name: values[rows] for name, values in columns.items()}
+        hosts.ssh_logins(desk.auth, rng, site, times[rows], method=method, seconds=400, **some)
+    wrong = password & (rng.random(len(who)) < 0.08)
+    hosts.ssh_failures(desk.auth, rng, site, times[wrong] - 12 * SECOND, np.ones(int(wrong.sum()), np.bool_),
+        host=host[wrong], src=src[wrong], user=people.operator[who][wrong])  # fmt: skip
+    command = desk.auth.press.texts(_COMMANDS)[rng.integers(0, len(_COMMANDS), len(who))]
+    for later, line in ((15, "command"), (15, "opened"), (17, "closed")):
+        desk.auth.add(f"sudo.{form}.{line}", times + later * SECOND, pid=0, command=command, **columns)
+
+
+def _firewall(desk: Desk, site: int, who: Int64, times: Int64) -> None:
+    """The depot has no firewall of its own to log in to; its administrators use the town hall's."""
+    device = "panos" if site == places.LEITSTELLE else "fortigate"
+    wrong = desk.rng.random(len(who)) < 0.04
+    user, src = desk.people.operator[who], address_today(desk.people, desk.day)[who]
+    for template, rows, back in (("admin_fail", wrong, 8), ("admin", np.ones(len(who), np.bool_), 0)):
+        desk.firewall.add(f"{device}.{template}", times[rows] - back * SECOND, delay=600_000, pri=185 if back > 0 else 190,
+            user=user[rows], src=src[rows], dst=places.ip("10.10.10.1"), session=times[rows] // SECOND, sequence=times[rows] // 100)  # fmt: skip
