@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -48,3 +48,4 @@ class Decoded:
     origins: tuple[Origin, ...]
     rejects: tuple[Reject, ...]
     ignored: Mapping[str, int]  # by format
+    ignored_rows: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)  # by format, which records those were

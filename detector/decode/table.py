@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from detector.decode import ecs
 
 Texts = str | list[str]
-Condition = str | list[str]  # any of: plain text = equal (case does not matter), "*" present, "" absent, "~x" contains, "^x" starts with
+Condition = str | list[str]  # any of: plain text = equal (case does not matter), "*" present, "" absent, "~x" contains, "^x" starts with, "!x" not equal
 HEADER = ("syslog.host", "syslog.program", "syslog.pid", "syslog.msgid")  # source fields that every format has, from the line's header
 
 
@@ -54,7 +54,7 @@ class Delimited(Struct, frozen=True, forbid_unknown_fields=True):
 class Json(Struct, frozen=True, forbid_unknown_fields=True):
     """Source fields are paths: "winlog.event_data.IpAddress"; a key with dots in it is matched too."""
 
-    unnest: str = ""  # path of a text that itself holds JSON; "" = none
+    names: dict[str, Texts] = {}  # own source field -> its paths in several serialisations, the first that is present
 
 
 class Outcome(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -103,6 +103,7 @@ class Time(Struct, frozen=True, forbid_unknown_fields=True):
 
     fields: Texts
     zone: str = ""  # source field with a zone such as +0200; absent: this entry does not apply
+    finer: str = ""  # source field with the same time in finer units; taken when the two are less than 2 s apart
     day_first: bool = False  # 03/04/2026 is the third of April
 
 
