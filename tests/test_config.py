@@ -75,7 +75,7 @@ def test_a_key_that_every_user_may_read_is_refused(tmp_path: Path) -> None:
 
 def test_an_empty_secret_in_the_environment_counts_as_missing(tmp_path: Path) -> None:
     path = _written(tmp_path, '[database]\nurl = "postgresql://tuermer@localhost/tuermer"\npassword_env = "PW"\n')
-    with pytest.raises(ConfigError, match="database.password_env names the environment variable PW, which is not set"):
+    with pytest.raises(ConfigError, match=r"database\.password_env names the environment variable PW, which is not set"):
         load(path, {"PW": ""})
     assert load(path, {"PW": "geheim"}).database.password_env == "PW"
 

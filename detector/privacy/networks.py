@@ -42,7 +42,8 @@ class NetworkTable:
     @classmethod
     def of(cls, networks: Iterable[Network]) -> NetworkTable:
         listed = list(networks)
-        spans = [(*span, UNLISTED) for cidr in INSIDE for span in _embedded(cidr)]
+        spans = [(MAPPED, MAPPED + (1 << 32), 96, OUTSIDE)]  # a listed ::/0 speaks of IPv6 only
+        spans += [(*span, UNLISTED) for cidr in INSIDE for span in _embedded(cidr)]
         spans += [(*_span(ip_network(cidr)), SPECIAL) for cidr in NOBODY]
         spans += [(*_span(ip_network(n.cidr, strict=False)), 3 + i) for i, n in enumerate(listed)]
         begins, entry = _cut(spans)
