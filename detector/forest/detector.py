@@ -69,14 +69,14 @@ class Detector:
         return s, member
 
     def raw_members(self, rows: F64) -> F64:
-        """float64 (n, 3), each member on its own scale; rows are clamped already."""
-        raw = np.zeros((len(rows), 3))
+        """float64 (3, n), each member on its own scale; rows are clamped already."""
+        raw = np.zeros((3, len(rows)))
         if "forest" in self.members:
-            raw[:, FOREST] = self.forest.score(rows)
+            raw[FOREST] = self.forest.score(rows)
         terms = self._terms(rows)
-        for j in range(terms.shape[1]):  # feature by feature: numpy's own sum adds in an order that depends on the shape
-            raw[:, TAIL_SUM] += terms[:, j]
-        raw[:, TAIL_MAX] = terms.max(axis=1, initial=0.0)
+        for feature in terms:  # one by one: numpy's own sum adds in an order that depends on the shape
+            raw[TAIL_SUM] += feature
+            np.maximum(raw[TAIL_MAX], feature, out=raw[TAIL_MAX])
         return raw
 
     def clamped(self, X: ArrayLike) -> F64:
@@ -90,7 +90,7 @@ class Detector:
 
     def leading(self, X: ArrayLike) -> NDArray[np.int64]:
         """Index of the feature with the largest one-sided tail term in each row."""
-        leading: NDArray[np.int64] = self._terms(self.clamped(X)).argmax(axis=1)
+        leading: NDArray[np.int64] = self._terms(self.clamped(X)).argmax(axis=0)
         return leading
 
     def explain(self, x: ArrayLike) -> list[tuple[int, float, float]]:
@@ -99,11 +99,11 @@ class Detector:
         Shares are of the member that spoke and sum to 1; rarity is -log10 of the feature's own one-sided tail.
         """
         row = self.clamped(np.asarray(x, np.float64)[None, :])
-        terms = self._terms(row)[0]
+        terms = self._terms(row)[:, 0]
         if self.strength(row)[1][0] == FOREST:
             parts = np.maximum(self.forest.contributions(row)[0], 0.0)
         else:
-            parts = np.maximum(terms - self._terms(self.clamped(self.usual_rows.median[None, :]))[0], 0.0)
+            parts = np.maximum(terms - self._terms(self.clamped(self.usual_rows.median[None, :]))[:, 0], 0.0)
         whole = parts.sum()
         order = np.argsort(-parts, kind="stable")
         return [(int(j), float(parts[j] / whole), float(terms[j])) for j in order if parts[j] > 0.0]
@@ -159,7 +159,8 @@ class Detector:
         return 2 * len(self.features)
 
     def _terms(self, rows: F64) -> F64:
-        out = np.empty(rows.shape)
+        """float64 (F, n), one-sided tail terms of clamped rows."""
+        out = np.empty(rows.shape[::-1])
         members.feature_terms(rows, *_tables(self.tails), out)
         return out
 

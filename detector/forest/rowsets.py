@@ -98,53 +98,64 @@ def _shape(trees: Trees, depth: I32, inner: NDArray[np.int64], nodes: I32, ends:
 
 
 @numba.njit(cache=True, nogil=True)
-def _encode(X: F32, first: int, rows: int, bounds: F32, starts: I32, values: F32, base: I32, codes: U16) -> None:
-    """codes[j * 256 + i] = number of boundaries of feature j below X[first + i, j].
+def _encode(X: F32, first: int, rows: int, bounds: F32, starts: I32, base: I32, values: F32, codes: U16) -> None:
+    """values[j * 256 + i] = X[first + i, j]; codes likewise = number of boundaries of feature j below it.
 
     All rows take the same steps of the search, step by step, so that hundreds of loads are in flight at once.
     """
+    for i in range(rows):
+        for j in range(X.shape[1]):
+            values[j * ROWS + i] = X[first + i, j]
     for j in range(X.shape[1]):
         start = starts[j]
         n = starts[j + 1] - start
-        for i in range(rows):
-            values[i] = X[first + i, j]
+        mine = values[j * ROWS : (j + 1) * ROWS]
         base[:] = start
         while n > 1:
             half = n >> 1
             for i in range(ROWS):
-                base[i] += half if bounds[base[i] + half - 1] < values[i] else 0
+                base[i] += half if bounds[base[i] + half - 1] < mine[i] else 0
             n -= half
         for i in range(ROWS):
-            codes[j * ROWS + i] = base[i] - start + (1 if n == 1 and bounds[base[i]] < values[i] else 0)
+            codes[j * ROWS + i] = base[i] - start + (1 if n == 1 and bounds[base[i]] < mine[i] else 0)
 
 
 @numba.njit(cache=True, nogil=True)
-def _sets(
-    nodes: int, first: int, parent: I32, level: I32, right: U64, outside: U64, inside: U64, planes: U64, everyone: U64,
-    insertion: bool, event_row: NDArray[np.int32], event_node: I32,
-) -> int:  # fmt: skip
-    """Rows at each node from the rows at its parent; fills the planes of leaf numbers; lists (row, node) outside boxes."""
-    events = 0
+def _sets(first: int, nodes: int, parent: I32, level: I32, everyone: U64, right: U64, outside: U64, inside: U64, planes: U64) -> None:
+    """inside = rows at each node, from those at its parent; outside keeps only rows at the node; fills the planes of leaf numbers."""
     planes[:] = 0
     for k in range(nodes):
         above = parent[first + k]
         deep = level[first + k] * 4
+        up = (above >> 1) * 4
+        flip = np.uint64(0) if above & 1 else ~np.uint64(0)
         for w in range(4):
-            here = everyone[w]
-            if above >= 0:
-                up = (above >> 1) * 4 + w
-                went = right[up]
-                here = inside[up] & (went if above & 1 else ~went)
+            here = everyone[w] if above < 0 else inside[up + w] & (right[up + w] ^ flip)
             inside[k * 4 + w] = here
             planes[deep + w] |= here & right[k * 4 + w]
-            out = here & outside[k * 4 + w]
-            if insertion:
-                while out != 0:
-                    event_row[events] = w * 64 + lowest_bit(out)
-                    event_node[events] = first + k
-                    events += 1
-                    out &= out - np.uint64(1)
-    return events
+            outside[k * 4 + w] &= here
+
+
+@numba.njit(cache=True, nogil=True)
+def _isolated(
+    first: int, nodes: int, outside: U64, feature: I32, low: F64, high: F64, below: F64, values: F32, ends: F64, survival: F64, sums: F64
+) -> None:
+    """For each row at a node but outside its box, parents first: sums += what isolation there takes from the leaf's depth."""
+    survival[:] = 1.0
+    for k in range(nodes):
+        n = first + k
+        lo, hi, deep, column = low[n], high[n], below[n], feature[n] * ROWS
+        for w in range(4):
+            rows = outside[k * 4 + w]
+            while rows != 0:
+                i = w * 64 + lowest_bit(rows)
+                rows &= rows - np.uint64(1)
+                x = np.float64(values[column + i])
+                q = (hi - lo) / max(hi - x, x - lo)
+                a = survival[i]
+                aq = a * q
+                sums[i] += (a - aq) * (deep - ends[i])
+                survival[i] = aq
 
 
 @numba.njit(cache=True, nogil=True)
@@ -156,25 +167,19 @@ def total_depths(
     most = 0
     for t in range(nodes.shape[0] - 1):
         most = max(most, nodes[t + 1] - nodes[t])
-    codes = np.zeros(X.shape[1] * ROWS, np.uint16)
-    values = np.zeros(ROWS, np.float32)
-    base = np.zeros(ROWS, np.int32)
-    right = np.empty(most * 4, np.uint64)
-    outside = np.empty(most * 4, np.uint64)
-    inside = np.empty(most * 4, np.uint64)
-    planes = np.zeros(LEVELS * 4, np.uint64)
-    everyone = np.empty(4, np.uint64)
+    codes = np.empty(X.shape[1] * ROWS, np.uint16)
+    values = np.zeros(X.shape[1] * ROWS, np.float32)
+    base = np.empty(ROWS, np.int32)
+    right, outside, inside = np.empty(most * 4, np.uint64), np.empty(most * 4, np.uint64), np.empty(most * 4, np.uint64)
+    planes, everyone = np.empty(LEVELS * 4, np.uint64), np.empty(4, np.uint64)
     leaf = np.empty(ROWS, np.uint8)
-    left_over = np.empty(ROWS, np.float64)
-    sums = np.empty(ROWS, np.float64)
-    event_row = np.empty(ROWS * LEVELS, np.int32)
-    event_node = np.empty(ROWS * LEVELS, np.int32)
+    ends, survival, sums = np.empty(ROWS, np.float64), np.empty(ROWS, np.float64), np.empty(ROWS, np.float64)
     for first in range(0, X.shape[0], ROWS):
         rows = min(ROWS, X.shape[0] - first)
         for w in range(4):
             have = min(max(rows - w * 64, 0), 64)
             everyone[w] = ~np.uint64(0) if have == 64 else (np.uint64(1) << np.uint64(have)) - np.uint64(1)
-        _encode(X, first, rows, bounds, starts, values, base, codes)
+        _encode(X, first, rows, bounds, starts, base, values, codes)
         sums[:] = 0.0
         for t in range(nodes.shape[0] - 1):
             at = nodes[t]
@@ -182,21 +187,12 @@ def total_depths(
             for k in range(count):
                 n = at + k
                 compare_block(codes, feature[n] * ROWS, rank[n], lowest[n], width[n], right, outside, k * 4)
-            events = _sets(count, at, parent, level, right, outside, inside, planes, everyone, insertion, event_row, event_node)
+            _sets(at, count, parent, level, everyone, right, outside, inside, planes)
             leaf_numbers(planes, leaf)
             for i in range(ROWS):
-                end = leaves[t * ROWS + leaf[i]]
-                sums[i] += end
-            for e in range(events):
-                left_over[event_row[e]] = 1.0
-            for e in range(events):
-                i = event_row[e]
-                n = event_node[e]
-                x = np.float64(X[first + i, feature[n]])
-                q = (high[n] - low[n]) / max(high[n] - x, x - low[n])
-                a = left_over[i]
-                aq = a * q
-                sums[i] += (a - aq) * (below[n] - leaves[t * ROWS + leaf[i]])
-                left_over[i] = aq
+                ends[i] = leaves[t * ROWS + leaf[i]]
+                sums[i] += ends[i]
+            if insertion:
+                _isolated(at, count, outside, feature, low, high, below, values, ends, survival, sums)
         for i in range(rows):
             total[first + i] = sums[i]

@@ -108,7 +108,7 @@ def _with_tails(table: ModelTable, forest: Forest, usual: Usual, clamped: F64, h
         table.threshold, forest, usual, tails.join([*parts, *[tails.NONE] * 5]), "unfinished",
     )  # fmt: skip
     raw = detector.raw_members(clamped)
-    parts += [tails.of_sample(raw[:, m], top=_top(len(raw)), steepest=STEEPEST, cap=MEMBER_CAP) for m in range(3)]
+    parts += [tails.of_sample(raw[m], top=_top(len(clamped)), steepest=STEEPEST, cap=MEMBER_CAP) for m in range(3)]
     detector = replace(detector, tails=tails.join([*parts, *[tails.NONE] * 2]))
     for variant in (detector, detector.without_forest()):
         parts.append(_conformal(variant.strength(held_back)[0]) if len(variant.members) > 0 else tails.NONE)
