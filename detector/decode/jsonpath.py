@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from detector.decode import spans
 from detector.decode.spans import BAD_JSON, OK, Spans
-from detector.decode.table import HEADER, Table
+from detector.decode.table import HEADER, Table, texts
 
 _DEPTH = 64  # open brackets that we follow; no log nests deeper
 _SEED, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
@@ -36,11 +36,13 @@ class Paths:
     keys    uint64 (H), hash of (node, key) by open addressing, 0 free
     child   int32 (H), the node below
     found   int32 (nodes), the field whose path ends in a node, -1 none
+    rank    int32 (nodes), its place among the paths of that field, 0 = the one that counts first
     """
 
     keys: NDArray[np.uint64]
     child: NDArray[np.int32]
     found: NDArray[np.int32]
+    rank: NDArray[np.int32]
 
 
 def _hash(text: bytes) -> int:
@@ -56,22 +58,24 @@ def _mixed(node: int, key: int) -> int:
     return value if value != 0 else 1
 
 
-def compiled(fields: Sequence[str]) -> Paths:
-    """Compile the paths of the F wanted fields; field i of the spans is path i, "" is never found."""
+def compiled(fields: Sequence[Sequence[str]]) -> Paths:
+    """Compile the paths of the F wanted fields. Raises ValueError when two fields want the same path."""
     tree: dict[tuple[int, bytes], int] = {}
-    found = [-1]
-    for number, path in enumerate(fields):
-        if path == "":
-            continue
-        node = 0
-        for key in path.encode().split(b"."):
-            if (node, key) not in tree:
-                tree[node, key] = len(found)
-                found.append(-1)
-            node = tree[node, key]
-        found[node] = number
+    found, rank = [-1], [0]
+    for number, paths in enumerate(fields):
+        for place, path in enumerate(paths):
+            node = 0
+            for key in path.encode().split(b"."):
+                if (node, key) not in tree:
+                    tree[node, key] = len(found)
+                    found.append(-1)
+                    rank.append(0)
+                node = tree[node, key]
+            if found[node] >= 0:
+                raise ValueError(f"the path {path!r} is wanted under two names; give it one name and use that twice")
+            found[node], rank[node] = number, place
     keys, child = _table(tree)
-    return Paths(keys, child, np.array(found, np.int32))
+    return Paths(keys, child, np.array(found, np.int32), np.array(rank, np.int32))
 
 
 def _table(tree: Mapping[tuple[int, bytes], int]) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
@@ -160,9 +164,10 @@ def _scalar(buffer, at, end):  # type: ignore[no-untyped-def]  # a kernel
 
 
 @njit(cache=True, nogil=True)
-def _scan(buffer, at, end, keys, child, found, begin, length, nodes, lists):  # type: ignore[no-untyped-def]  # a kernel
+def _scan(buffer, at, end, keys, child, found, rank, begin, length, ranks, nodes, lists):  # type: ignore[no-untyped-def]  # a kernel
     """Walk one object and fill the spans of its fields; answers the status. One state machine, kept in one piece for speed.
 
+    ranks int32 (F), of the path that each field has its value from
     nodes int64 (_DEPTH) and lists bool (_DEPTH): of each open bracket the wanted node (-1 none), and whether it is [
     expects: 0 key or }, 1 key, 2 value, 3 comma or close, 4 value or ]
     """
@@ -211,28 +216,29 @@ def _scan(buffer, at, end, keys, child, found, begin, length, nodes, lists):  # 
                 return BAD_JSON
             if node >= 0 and byte != 110:
                 field = found[node]
-                if field >= 0 and length[field] < 0 and stop > start:
-                    begin[field], length[field] = start, stop - start
+                if field >= 0 and stop > start and (length[field] < 0 or rank[node] < ranks[field]):
+                    begin[field], length[field], ranks[field] = start, stop - start, rank[node]
             at = stop + 1 if byte == 34 else stop
             expects = 3
     return BAD_JSON
 
 
 @njit(cache=True, nogil=True)
-def _split(buffer, start, stop, keys, child, found, begin, length, status):  # type: ignore[no-untyped-def]  # a kernel
+def _split(buffer, start, stop, keys, child, found, rank, begin, length, status):  # type: ignore[no-untyped-def]  # a kernel
     nodes, lists = np.zeros(_DEPTH, np.int64), np.zeros(_DEPTH, np.bool_)
+    ranks = np.zeros(length.shape[1], np.int32)
     for row in range(len(start)):
-        status[row] = _scan(buffer, start[row], stop[row], keys, child, found, begin[row], length[row], nodes, lists)
+        status[row] = _scan(buffer, start[row], stop[row], keys, child, found, rank, begin[row], length[row], ranks, nodes, lists)
 
 
 def build(table: Table, fields: Sequence[str]) -> Callable[[Bytes, Ints, Ints], Spans]:
-    """The tokenizer of one format."""
+    """The tokenizer of one format. Raises ValueError when two fields want the same path."""
     other = {*HEADER, *(extract.name for extract in table.extract)}  # filled by the decoder, not by the object
-    paths = compiled(["" if field in other else field for field in fields])
+    paths = compiled([[] if field in other else texts(table.json.names.get(field, field)) for field in fields])
 
     def split(values: Bytes, start: Ints, stop: Ints) -> Spans:
         result = spans.empty(len(start), len(fields))
-        _split(values, start, stop, paths.keys, paths.child, paths.found, result.begin, result.length, result.status)
+        _split(values, start, stop, paths.keys, paths.child, paths.found, paths.rank, result.begin, result.length, result.status)
         return result
 
     return split

@@ -24,7 +24,6 @@ class Hole:
     choices: tuple[Pattern, ...] = ()
 
 
-type_part = Literal | Hole
 Pattern = tuple[Literal | Hole, ...]
 
 
@@ -43,7 +42,7 @@ def parse(text: str) -> Pattern:
         closed = _closing(text, opened)
         parts.append(_hole(text[opened + 1 : closed], text))
         at = closed + 1
-    for part, follower in zip(parts, [*parts[1:], None], strict=True):
+    for part, follower in zip(parts, [*parts[1:], Hole("", "end")], strict=False):
         if isinstance(part, Hole) and part.kind in ("until", "last") and not isinstance(follower, Literal):
             raise ValueError(f"in the template {text!r} the hole {{{part.slot}:{part.kind}}} needs text after it")
     return tuple(parts)

@@ -13,6 +13,7 @@ A template is the message as the product writes it, with holes in braces:
 Text after the end of a template is allowed. Templates are found by their leading literal (a trie over bytes), the
 longest first; a line costs one walk down that trie and the matching of usually one template. A line whose leading
 literal is known and whose rest fits no template is refused; one that begins like no template carries nothing for us.
+A template with `ignore` catches only lines for which no longer beginning was known, so it hides no broken line.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 from detector.decode import spans
 from detector.decode.patterns import Literal, Pattern, expand, parse
 from detector.decode.spans import IGNORED, NO_TEMPLATE, OK, Spans
-from detector.decode.table import Table
+from detector.decode.table import Table, Template
 
 LIT, RUN, UNTIL, LAST, REST, SPLIT, JUMP, DONE = range(8)
 CLASSES = ("word", "int", "ip", "host", "name")
@@ -46,6 +47,7 @@ class Program:
     pool     uint8, all literals one after the other
     trie     int32 (S, 256): next state by byte, -1 none
     starts   int32 (S + 1), entry int32 and variant int32: the templates whose leading literal ends in a state
+    ignore   bool, by template
     prefix   where the program of the format's prefix begins, -1 without one
     """
 
@@ -55,6 +57,7 @@ class Program:
     starts: NDArray[np.int32]
     entry: NDArray[np.int32]
     variant: NDArray[np.int32]
+    ignore: NDArray[np.bool_]
     prefix: int
 
 
@@ -128,7 +131,7 @@ class _Assembler:
         self.emit(choice)
 
 
-def compiled(templates: Sequence[str], fields: Sequence[str], prefix: str = "") -> Program:
+def compiled(templates: Sequence[Template], fields: Sequence[str], prefix: str = "") -> Program:
     """Compile the templates of one format; template i is variant i. Raises ValueError naming a template that is none."""
     code = _Assembler(fields)
     start = -1
@@ -139,7 +142,7 @@ def compiled(templates: Sequence[str], fields: Sequence[str], prefix: str = "") 
     trie: list[dict[int, int]] = [{}]
     ends: list[list[tuple[int, int]]] = [[]]
     for variant, template in enumerate(templates):
-        for pattern in expand(parse(template)):
+        for pattern in expand(parse(template.text)):
             _insert(trie, ends, _leading(pattern), (len(code.ops), variant))
             code.emit(pattern)
             code.ops.append((DONE, 0, 0, -1))
@@ -151,7 +154,8 @@ def compiled(templates: Sequence[str], fields: Sequence[str], prefix: str = "") 
     return Program(
         np.array(code.ops, np.int32).reshape(-1, 4), np.frombuffer(bytes(code.pool) + b"\0", np.uint8), table,
         np.concatenate([[0], np.cumsum([len(pairs) for pairs in ends])]).astype(np.int32),
-        np.array([e for e, _ in flat], np.int32), np.array([v for _, v in flat], np.int32), start,
+        np.array([e for e, _ in flat], np.int32), np.array([v for _, v in flat], np.int32),
+        np.array([template.ignore for template in templates], np.bool_), start,
     )  # fmt: skip
 
 
@@ -289,7 +293,7 @@ def _match(buffer, at, end, ops, pc, pool, klass, begin, length, stack, trail, u
 
 
 @njit(cache=True, nogil=True)
-def _split(buffer, starts_at, ends_at, ops, pool, klass, trie, starts, entry, variants, prefix, begin, length, variant, status, unknown):  # type: ignore[no-untyped-def]  # a kernel
+def _split(buffer, starts_at, ends_at, ops, pool, klass, trie, starts, entry, variants, ignore, prefix, begin, length, variant, status, unknown):  # type: ignore[no-untyped-def]  # a kernel
     stack = np.empty((_STACK, 4), np.int64)
     trail = np.empty(max(1, begin.shape[1]), np.int64)
     states = np.empty(trie.shape[0] + 1, np.int64)
@@ -315,6 +319,8 @@ def _split(buffer, starts_at, ends_at, ops, pool, klass, trie, starts, entry, va
         while depth >= 0 and variant[row] < 0:
             state = states[depth]
             for k in range(starts[state], starts[state + 1]):
+                if ignore[variants[k]] and status[row] == NO_TEMPLATE:
+                    continue
                 stop, used = _match(buffer, at, end, ops, entry[k], pool, klass, begin[row], length[row], stack, trail, used)
                 if stop >= 0:
                     status[row], variant[row] = OK, variants[k]
@@ -326,14 +332,14 @@ def _split(buffer, starts_at, ends_at, ops, pool, klass, trie, starts, entry, va
 
 def build(table: Table, fields: Sequence[str]) -> Callable[[Bytes, Ints, Ints], Spans]:
     """The tokenizer of one format. Raises ValueError naming a template that is none."""
-    program = compiled([template.text for template in table.templates], fields, table.prefix)
+    program = compiled(table.templates, fields, table.prefix)
     unknown = IGNORED if table.otherwise == "ignore" else OK
 
     def split(values: Bytes, start: Ints, stop: Ints) -> Spans:
         result = spans.empty(len(start), len(fields))
         _split(
             values, start, stop, program.ops, program.pool, _KLASS, program.trie, program.starts, program.entry, program.variant,
-            program.prefix, result.begin, result.length, result.variant, result.status, unknown,
+            program.ignore, program.prefix, result.begin, result.length, result.variant, result.status, unknown,
         )  # fmt: skip
         return result
 
