@@ -75,7 +75,7 @@ def _tag_end(values: Bytes, begin: int, end: int) -> int:
     while p < end and p - begin < 64:
         c = values[p]
         letter = (c | 32) >= 97 and (c | 32) <= 122
-        if not (letter or (c >= 45 and c <= 57) or c == 95 or c == 41 or c == 64):
+        if not (letter or (c >= 45 and c <= 57) or c == 95 or c == 40 or c == 41 or c == 64):
             break
         p += 1
     if p == first or p >= end:

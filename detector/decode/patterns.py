@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_NEAR = 12  # a choice behind more literal text than this is left to the matcher
 RUNS = ("word", "int", "ip", "host", "name")
 
 
@@ -82,12 +83,15 @@ def _branches(text: str) -> list[str]:
 
 
 def expand(pattern: Pattern) -> list[Pattern]:
-    """Patterns whose first part is no choice: a leading choice becomes one pattern per branch, so that each has a leading literal."""
-    if not pattern or not isinstance(pattern[0], Hole) or pattern[0].kind != "choice":
+    """Patterns that begin with literal text: a choice near the beginning becomes one pattern per branch."""
+    first = next((i for i, part in enumerate(pattern) if isinstance(part, Hole)), len(pattern))
+    ahead = sum(len(part.text) for part in pattern[:first] if isinstance(part, Literal))
+    if first == len(pattern) or ahead > _NEAR:
         return [pattern]
-    first = pattern[0]
+    hole = pattern[first]
+    assert isinstance(hole, Hole)
     result = []
-    for choice in first.choices:
-        named = (Literal(choice[0].text, first.slot),) if len(choice) == 1 and isinstance(choice[0], Literal) else choice
-        result += expand((*named, *pattern[1:]))
-    return result
+    for choice in hole.choices if hole.kind == "choice" else ():
+        named = (Literal(choice[0].text, hole.slot),) if len(choice) == 1 and isinstance(choice[0], Literal) else choice
+        result += expand((*pattern[:first], *named, *pattern[first + 1 :]))
+    return result if hole.kind == "choice" else [pattern]

@@ -32,6 +32,7 @@ from detector.decode.table import Table, Template
 
 LIT, RUN, UNTIL, LAST, REST, SPLIT, JUMP, DONE = range(8)
 CLASSES = ("word", "int", "ip", "host", "name")
+_LEADING = 40  # bytes of a leading literal that the trie knows; the rest is compared like any literal
 _STACK = 64  # open choices of one line
 _WORK = 4_096  # steps that a line of no length may cause, 16 bytes searched being one; a longer line may search itself 16 times
 
@@ -160,13 +161,13 @@ def compiled(templates: Sequence[Template], fields: Sequence[str], prefix: str =
 
 
 def _leading(pattern: Pattern) -> bytes:
-    """The literal bytes that every line of this pattern begins with."""
+    """The literal bytes that every line of this pattern begins with, as far as the trie looks."""
     text = ""
     for part in pattern:
         if not isinstance(part, Literal):
             break
         text += part.text
-    return text.encode()
+    return text.encode()[:_LEADING]
 
 
 def _insert(trie: list[dict[int, int]], ends: list[list[tuple[int, int]]], literal: bytes, end: tuple[int, int]) -> None:
@@ -301,7 +302,7 @@ def _split(buffer, starts_at, ends_at, ops, pool, klass, trie, starts, entry, va
         at, end = starts_at[row], ends_at[row]
         status[row] = unknown
         variant[row] = -1
-        used = 0
+        used, known = 0, 0
         if prefix >= 0:
             at, used = _match(buffer, at, end, ops, prefix, pool, klass, begin[row], length[row], stack, trail, 0)
             if at < 0:
@@ -319,7 +320,7 @@ def _split(buffer, starts_at, ends_at, ops, pool, klass, trie, starts, entry, va
         while depth >= 0 and variant[row] < 0:
             state = states[depth]
             for k in range(starts[state], starts[state + 1]):
-                if ignore[variants[k]] and status[row] == NO_TEMPLATE:
+                if ignore[variants[k]] and known > depth:
                     continue
                 stop, used = _match(buffer, at, end, ops, entry[k], pool, klass, begin[row], length[row], stack, trail, used)
                 if stop >= 0:
@@ -327,6 +328,7 @@ def _split(buffer, starts_at, ends_at, ops, pool, klass, trie, starts, entry, va
                     break
                 if depth > 0:
                     status[row] = NO_TEMPLATE
+                    known = max(known, depth)
             depth -= 1
 
 
