@@ -98,8 +98,6 @@ def _topics(config: Config) -> Iterator[str]:
     kafka, first = config.kafka, dict[str, int]()
     if kafka is not None and config.topics == []:
         yield "[kafka] is set, but no [[topics]] says what to read"
-    if kafka is None and config.topics != []:
-        yield "[[topics]] are set, but [kafka] does not say where they are"
     for number, topic in enumerate(config.topics, 1):
         key = f"topics[{number}]"
         if TOPIC.fullmatch(topic.name) is None:

@@ -13,9 +13,9 @@ _NETWORKS = (  # third octets / prefix length, kind, name
 _ACCOUNTS = (("svc-*", "service"), ("lieferant*", "service"), ("root", "service"), ("*$", "machine"), ("adm.*", "admin"), ("*.*", "person"))
 
 
-def _table(name: str, **values: str | bool) -> str:
+def _table(table: str, /, **values: str | bool) -> str:
     lines = (f"{key} = {str(value).lower() if isinstance(value, bool) else _quoted(value)}" for key, value in values.items())
-    return "\n".join((f"[[{name}]]", *lines))
+    return "\n".join((f"[[{table}]]", *lines))
 
 
 def _quoted(text: str) -> str:
