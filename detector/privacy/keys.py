@@ -41,8 +41,13 @@ class KeyFileError(Exception):
 class Keyring(Protocol):
     """Where pseudonymising gets its keys from."""
 
-    first: int  # the oldest epoch whose key still exists
-    last: int  # the newest that may be asked for
+    @property
+    def first(self) -> int:
+        """The oldest epoch whose key still exists."""
+
+    @property
+    def last(self) -> int:
+        """The newest epoch that may be asked for."""
 
     def key(self, tenant: str, epoch: int, purpose: str) -> bytes:
         """32 bytes for one tenant, epoch and purpose. Raises KeyError when the epoch's key is destroyed."""
