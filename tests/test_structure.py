@@ -27,6 +27,7 @@ ROOMS = (
     ("deliver",),
     ("simulate", "learn"),
     ("web",),
+    ("lanes",),
     ("daemon", "scorer", "local"),
     ("doctor", "demo"),
     ("cli", "__main__"),

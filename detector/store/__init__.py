@@ -28,11 +28,11 @@ class Store:
         self.database = Database(conninfo)
         self._per_day = budget_per_day
 
-    def claim(self, shard: str, now: int, place: int = -1, owner: str = "") -> Claim:
-        return claims.claim(self.database, shard, now, place, owner)
+    def claim(self, shard: str, now: int, place: str = "local", owner: str = "", origin: int = 0) -> Claim:
+        return claims.claim(self.database, shard, now, place, owner, origin)
 
-    def known(self, places: list[int]) -> dict[str, int]:
-        return claims.known(self.database, places)
+    def known(self, place: str) -> list[str]:
+        return claims.known(self.database, place)
 
     def apply(self, claim: Claim, first: int, next_: int, changes: Changes, now: int) -> Applied:
         return findings.apply(self.database, claim, first, next_, changes, now, self._per_day)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from detector.store.database import Connection, Database, Fenced, moment
+from detector.store.database import Connection, Database, Fenced, StoreError, moment
 
 PART = 16 * 1024 * 1024  # a value in PostgreSQL may not exceed 1 GB, and one message should not be that large either
 
@@ -28,6 +28,7 @@ class Claim:
     shard: str
     tenant: str
     epoch: int
+    origin: int
     applied: int
     snapshot: Snapshot | None
 
@@ -47,28 +48,37 @@ def tenant_and_site(shard: str) -> tuple[str, str]:
     return tenant, site
 
 
-def claim(database: Database, shard: str, now: int, place: int = -1, owner: str = "") -> Claim:
-    """Makes us the owner: raises the epoch, which fences the owner before, and reads the snapshot."""
+def claim(database: Database, shard: str, now: int, place: str = "local", owner: str = "", origin: int = 0) -> Claim:
+    """Makes us the owner: raises the epoch, which fences the owner before, and reads the snapshot.
+
+    `place` names the log that offsets count in; a new shard begins at `origin`. Raises StoreError for a shard of another log.
+    """
     tenant, site = tenant_and_site(shard)
     with database.transaction() as connection:
         connection.execute("INSERT INTO store.tenants (tenant) VALUES (%s) ON CONFLICT DO NOTHING", (tenant,))
         row = connection.execute(
             """
-            INSERT INTO store.shards AS s (shard, tenant, site, place, owner, claimed) VALUES (%s, %s, %s, %s, %s, %s)
+            INSERT INTO store.shards AS s (shard, tenant, site, place, owner, claimed, origin, applied)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
             ON CONFLICT (shard) DO UPDATE
-                SET epoch = s.epoch + 1, owner = excluded.owner, claimed = excluded.claimed, place = excluded.place
-            RETURNING epoch, applied
+                SET epoch = s.epoch + 1, owner = excluded.owner, claimed = excluded.claimed
+            RETURNING epoch, origin, applied, place
             """,
-            (shard, tenant, site, place, owner, moment(now)),
+            (shard, tenant, site, place, owner, moment(now), origin, origin),
         ).fetchone()
         assert row is not None
-        return Claim(shard, tenant, row[0], row[1], _snapshot(connection, shard))
+        if row[3] != place:
+            raise StoreError(
+                f"The shard {shard} was read from {row[3]}, not from {place}: use another database, or another tenant or site."
+            )
+        return Claim(shard, tenant, row[0], row[1], row[2], _snapshot(connection, shard))
 
 
-def known(database: Database, places: list[int]) -> dict[str, int]:
-    """The shards that were seen in these partitions of tuermer.events, each with its partition."""
+def known(database: Database, place: str) -> list[str]:
+    """The shards that were seen in this log."""
     with database.transaction() as connection:
-        return dict(connection.execute("SELECT shard, place FROM store.shards WHERE place = ANY(%s)", (places,)).fetchall())
+        rows = connection.execute("SELECT shard FROM store.shards WHERE place = %s ORDER BY shard", (place,)).fetchall()
+    return [shard for (shard,) in rows]
 
 
 def _snapshot(connection: Connection, shard: str) -> Snapshot | None:

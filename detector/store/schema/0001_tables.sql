@@ -16,9 +16,10 @@ CREATE TABLE store.shards (
     shard text PRIMARY KEY,
     tenant text NOT NULL REFERENCES store.tenants,
     site text NOT NULL,
-    place integer NOT NULL,                         -- partition of tuermer.events; -1 without Kafka
+    place text NOT NULL,                            -- the log its offsets count in, e.g. tuermer.events/3
     epoch bigint NOT NULL DEFAULT 1,                -- raised by every claim: fences the owner before
-    applied bigint NOT NULL DEFAULT 0,              -- next offset that is not yet in these tables
+    origin bigint NOT NULL,                         -- offset of its first message: where a state without snapshot begins
+    applied bigint NOT NULL,                        -- next offset that is not yet in these tables
     owner text NOT NULL DEFAULT '',
     claimed timestamptz NOT NULL,
     moved timestamptz                               -- when `applied` last moved

@@ -9,7 +9,7 @@ GRANT SELECT, INSERT ON store.tenants, store.shards, store.incidents, store.evid
     store.deliveries, store.models, store.inputs TO tuermer_daemon;
 GRANT SELECT, INSERT, UPDATE ON store.buckets, store.health TO tuermer_daemon;
 GRANT SELECT, INSERT, UPDATE, DELETE ON store.snapshots, store.snapshot_parts TO tuermer_daemon;
-GRANT UPDATE (place, epoch, applied, owner, claimed, moved) ON store.shards TO tuermer_daemon;
+GRANT UPDATE (epoch, applied, owner, claimed, moved) ON store.shards TO tuermer_daemon;
 GRANT UPDATE (updated, severity, worst_p, worst_score, events, got_in, notification, notified) ON store.incidents TO tuermer_daemon;
 GRANT UPDATE (events, first, last) ON store.evidence TO tuermer_daemon;
 GRANT UPDATE (from_offset) ON store.inputs TO tuermer_daemon;
