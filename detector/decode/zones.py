@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 from numba import njit
@@ -33,8 +34,14 @@ def _offset(zone: ZoneInfo, second: int) -> int:
 
 @cache
 def _changes(name: str) -> tuple[tuple[int, int], ...]:
-    """(since, offset) of one zone, found by weekly steps and bisection. Raises ZoneInfoNotFoundError for an unknown name."""
-    zone = ZoneInfo(name)
+    """(since, offset) of one zone, found by weekly steps and bisection; "+05:30" is a fixed one. Raises ValueError for an unknown name."""
+    fixed = re.fullmatch(r"([+-])(\d\d):?(\d\d)", name)
+    if fixed is not None:
+        return ((-(2**62), int(fixed[1] + "1") * (int(fixed[2]) * 3600 + int(fixed[3]) * 60)),)
+    try:
+        zone = ZoneInfo(name)
+    except ZoneInfoNotFoundError as error:
+        raise ValueError(f"there is no time zone {name!r}") from error
     found = [(-(2**62), _offset(zone, _FIRST))]
     for second in range(_FIRST, _LAST, 7 * DAY):
         low, high = second, second + 7 * DAY
