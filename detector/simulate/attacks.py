@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from detector.simulate import clock, devices, hosts, places
 from detector.simulate.clock import HOUR, MINUTE, SECOND, Plan
 from detector.simulate.people import People
-from detector.simulate.wire import Int64, Press, Sheet
+from detector.simulate.wire import Columns, Int64, Press, Sheet
 
 KINDS = ("port-scan", "password-spraying", "brute-force", "beaconing")
 Writer = Callable[[Sheet, Sheet, np.random.Generator, int], None]  # firewall, auth, rng of the window, attack number
@@ -146,11 +146,13 @@ def _spray_lines(
     rows = _within(times, firewall)
     user = people.account[who[rows]]
     if variant == 2:
-        hosts.windows(auth, "4771", times[rows], truth=number, status=hosts.KERBEROS_WRONG, user=user, sid=people.sid[who[rows]],
-            domain=hosts.DOMAINS[site], src=src[rows], sport=rng.integers(49_152, 65_536, len(user)),
-            host=hosts.qualified(auth.press, places.HOME_DC[site]))  # fmt: skip
+        host = hosts.qualified(auth.press, places.HOME_DC[site])
+        columns: Columns = {"user": user, "sid": people.sid[who[rows]], "domain": hosts.DOMAINS[site], "src": src[rows], "host": host}
+        ticket: Columns = {"status": hosts.KERBEROS_WRONG, "sport": rng.integers(49_152, 65_536, len(user))}
+        hosts.windows(auth, "4771", times[rows], {**columns, **ticket}, truth=number)
     else:
-        hosts.vpn_failures(firewall, rng, times[rows], np.full(len(user), site), known=True, truth=number, user=user, src=src[rows])
+        columns = {"user": user, "src": src[rows]}
+        hosts.vpn_failures(firewall, rng, times[rows], np.full(len(user), site), columns, known=True, truth=number)
 
 
 def brute_force(scene: Scene) -> Attack:
@@ -179,24 +181,25 @@ def _brute_lines(
     failed, last = times[:-1][rows[:-1]], times[-1:][rows[-1:]]
     if variant == 0:
         known = np.ones(len(failed), np.bool_)
-        hosts.ssh_failures(auth, rng, site, failed, known, truth=number, host="ssh-bauhof", src=src, user=account)
-        hosts.ssh_logins(auth, rng, site, last + 2 * SECOND, method="password", truth=number, host="ssh-bauhof", src=src, user=account,
-            uid=int(people.uid[person]))  # fmt: skip
+        columns: Columns = {"host": "ssh-bauhof", "src": src, "user": account}
+        hosts.ssh_failures(auth, rng, site, failed, known, columns, truth=number)
+        login: Columns = {**columns, "uid": int(people.uid[person])}
+        hosts.ssh_logins(auth, rng, site, last + 2 * SECOND, login, method="password", truth=number)
     elif variant == 1:
-        fixed = {"user": account, "domain": hosts.DOMAINS[site], "src": src, "host": hosts.qualified(auth.press, "abr-leitstelle")}
-        hosts.windows(auth, "4625", failed, truth=number, type=3, status=hosts.WRONG_PASSWORD, workstation="-",
-            sport=rng.integers(49_152, 65_536, len(failed)), **fixed)  # fmt: skip
-        hosts.session(auth, rng, last, package="NTLM", special=True, truth=number, sid=int(people.sid[person]),
-            sport=rng.integers(49_152, 65_536, len(last)), **fixed)  # fmt: skip
+        _network_logon(auth, rng, failed, last, number, {
+            "user": account, "sid": int(people.sid[person]), "domain": hosts.DOMAINS[site], "src": src,
+            "host": hosts.qualified(auth.press, "abr-leitstelle"), "sport": int(rng.integers(49_152, 65_536)),
+        })  # fmt: skip
     else:
-        both = {"user": np.full(len(times), account), "src": np.full(len(times), src)}
-        some = {name: values[: len(failed)] for name, values in both.items()}
-        hosts.vpn_failures(firewall, rng, failed, np.full(len(failed), site), known=True, truth=number, **some)
-        ones = {name: values[: len(last)] for name, values in both.items()}
-        inner = np.full(len(last), int(places.POOLS[site]) + 5)
-        hosts.vpn_up(
-            firewall, rng, last, np.full(len(last), site), truth=number, inner=inner, machine=np.zeros(len(last), np.int64), **ones
-        )
+        columns = {"user": account, "src": src, "machine": "", "inner": int(places.POOLS[site]) + 5}
+        hosts.vpn_failures(firewall, rng, failed, np.full(len(failed), site), columns, known=True, truth=number)
+        hosts.vpn_up(firewall, rng, last, np.full(len(last), site), columns, truth=number)
+
+
+def _network_logon(auth: Sheet, rng: np.random.Generator, failed: Int64, last: Int64, number: int, columns: Columns) -> None:
+    refusal = {**columns, "type": 3, "status": hosts.WRONG_PASSWORD, "workstation": "-"}
+    hosts.windows(auth, "4625", failed, refusal, truth=number)
+    hosts.session(auth, rng, last, columns, package="NTLM", special=True, truth=number)
 
 
 def beaconing(scene: Scene) -> Attack:

@@ -16,6 +16,8 @@ from detector.simulate.wire import Int64
 SCANNED = np.array([23, 22, 445, 3389, 80, 443, 8080, 1433, 6379, 5900, 8443, 2323, 5555, 3306, 25, 81, 8088, 9200, 2375, 7547])
 MESSENGER, ANTIVIRUS, CLOCKS, UPDATES, RESOLVERS = (places.WORLD + n for n in (5, 9, 12, 14, 17))
 _EVERY = 300 * SECOND  # the monitoring server asks every server
+_SERVERS = np.array([server.address for server in places.SERVERS])
+_SERVER_SITES = np.array([server.site for server in places.SERVERS])
 _Sited = tuple[Flows, Int64]
 
 
@@ -41,9 +43,7 @@ def timers(rng: np.random.Generator, people: People, day: Plan, start: int, end:
             service=devices.HTTPS, sent=octets + rng.integers(0, 300, n), received=octets * 2 + rng.integers(0, 2000, n), duration=2,
         )  # fmt: skip
         parts.append((flow, gateway[who]))
-    for site in range(3):
-        parts.append(_monitoring(rng, site, start, end))
-    return parts
+    return [*parts, *(_monitoring(rng, site, start, end) for site in range(3))]
 
 
 def _monitoring(rng: np.random.Generator, site: int, start: int, end: int) -> _Sited:
@@ -72,11 +72,13 @@ def servers(rng: np.random.Generator, start: int, end: int, bustle: float, volum
         n = rng.poisson(hours * 6)
         parts.append(_sited(rng, site, rng.integers(start, end, n), src=dc, dst=CLOCKS + rng.integers(0, 2, n), dport=123,
             proto=UDP, service=devices.NTP, sent=76, received=76))  # fmt: skip
-        for server in places.of(site).tolist():
-            n = rng.poisson(hours * 1.2)
-            parts.append(_sited(rng, site, rng.integers(start, end, n), src=server, dst=UPDATES + rng.integers(0, 3, n), dport=443,
-                service=devices.HTTPS, sent=rng.integers(900, 4000, n), received=np.exp(rng.normal(9.5, 2.2, n)).astype(np.int64),
-                duration=rng.integers(1, 40, n)))  # fmt: skip
+    n = rng.poisson(hours * 1.2 * len(places.SERVERS))
+    who = rng.integers(0, len(places.SERVERS), n)
+    update = devices.flows(
+        rng, rng.integers(start, end, n), src=_SERVERS[who], dst=UPDATES + rng.integers(0, 3, n), dport=443, service=devices.HTTPS,
+        sent=rng.integers(900, 4000, n), received=np.exp(rng.normal(9.5, 2.2, n)).astype(np.int64), duration=rng.integers(1, 40, n),
+    )  # fmt: skip
+    parts.append((update, _SERVER_SITES[who]))
     for name, port, service, rate in (("mail-rathaus", 25, devices.SMTP, 30), ("web-rathaus", 443, devices.HTTPS, 260)):
         n = rng.poisson(hours * rate * (0.15 + bustle))
         visitors = places.PROVIDERS + rng.integers(0, 32_768, n) if port == 443 else places.WORLD + 40 + rng.integers(0, 400, n)
@@ -87,7 +89,7 @@ def servers(rng: np.random.Generator, start: int, end: int, bustle: float, volum
 
 
 def _sited(rng: np.random.Generator, site: int, times: Int64, **given: Int64 | int) -> _Sited:
-    return devices.flows(rng, times, **given), np.full(len(times), site)
+    return devices.flows(rng, times, denied=None, **given), np.full(len(times), site)
 
 
 def backups(rng: np.random.Generator, seed: int, day: date, start: int, end: int) -> list[_Sited]:
@@ -96,8 +98,7 @@ def backups(rng: np.random.Generator, seed: int, day: date, start: int, end: int
     begins = clock.midnight(day) + HOUR + (np.sort(plan.random(len(places.SERVERS))) * 3 * HOUR).astype(np.int64)
     octets = np.exp(plan.normal(22.5, 1.0, len(begins))).astype(np.int64)
     rows = np.flatnonzero((begins >= start) & (begins < end))
-    sites = np.array([server.site for server in places.SERVERS])[rows]
-    targets = np.array([server.address for server in places.SERVERS])[rows]
+    sites, targets = _SERVER_SITES[rows], _SERVERS[rows]
     flow = devices.flows(
         rng, begins[rows], src=places.addresses(places.BACKUP)[sites], dst=targets, dport=10_000, service=devices.BACKUP,
         sent=octets[rows] // 400, received=octets[rows], duration=octets[rows] // 50_000_000,

@@ -22,19 +22,27 @@ def _quoted(text: str) -> str:
     return f"'{text}'" if '"' in text else f'"{text}"'
 
 
+_FIREWALLS = (
+    ("fw-rathaus", 'devname="fw-rathaus"', "fortigate"), ("gw-bauhof", " gw-bauhof kernel", "netfilter"),
+    ("pa-leitstelle", " pa-leitstelle 1,", "panos"),
+)  # fmt: skip
+
+
 def _observers() -> Iterable[str]:
     """Who writes into the two topics; a Linux host's programs (sshd, sudo, cron) have several formats."""
-    for match, site, form in (
-        ('devname="fw-rathaus"', 0, "fortigate"), (" gw-bauhof kernel", 1, "netfilter"), (" pa-leitstelle 1,", 2, "panos"),
-    ):  # fmt: skip
-        name = match.split()[0].removeprefix("devname=").strip('"')
-        yield _table("observers", topic="firewall", match=match, name=name, tenant=places.SITES[site].tenant, site=places.SITES[site].name,
-            format=form)  # fmt: skip
+    for site, (name, match, form) in zip(places.SITES, _FIREWALLS, strict=True):
+        yield _table("observers", topic="firewall", match=match, name=name, tenant=site.tenant, site=site.name, format=form)
     for server in places.SERVERS:
-        site = places.SITES[server.site]
-        match = f'"host":{{"name":"{server.name}.{site.tenant}.example"' if server.windows else f" {server.name} "
-        form = {"format": "windows_security"} if server.windows else {}
-        yield _table("observers", topic="auth", match=match, name=server.name, tenant=site.tenant, site=site.name, **form)
+        home = places.SITES[server.site]
+        match = f'"host":{{"name":"{server.name}.{home.tenant}.example"' if server.windows else f" {server.name} "
+        form = "windows_security" if server.windows else ""
+        yield _table("observers", topic="auth", match=match, name=server.name, tenant=home.tenant, site=home.name, format=form)
+
+
+def _hosts() -> Iterable[str]:
+    """The names that are servers'; every other machine is somebody's."""
+    for pattern in (*(f"*-{site.name}" for site in places.SITES), *(f"*-{site.name}.*.example" for site in places.SITES)):
+        yield _table("hosts", pattern=pattern)
 
 
 def _networks() -> Iterable[str]:
@@ -50,12 +58,13 @@ def _networks() -> Iterable[str]:
 
 
 def toml(extra: str = "") -> str:
-    """[[topics]], [[observers]], [[networks]], [[accounts]]; `extra` stands before them."""
+    """[[topics]], [[observers]], [[networks]], [[hosts]], [[accounts]]; `extra` stands before them."""
     tables = [
         extra.strip(),
         *(_table("topics", name=topic, tenant="stadt", site="rathaus", timezone="Europe/Berlin") for topic in ("firewall", "auth")),
         *_observers(),
         *_networks(),
+        *_hosts(),
         *(_table("accounts", pattern=pattern, kind=kind) for pattern, kind in _ACCOUNTS),
     ]
     return "\n\n".join(table for table in tables if table != "") + "\n"

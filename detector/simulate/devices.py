@@ -47,15 +47,15 @@ class Flows:
         return Flows(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
-def flows(rng: np.random.Generator, times: Int64, **given: Int64 | NDArray[np.bool_] | int) -> Flows:
+def flows(rng: np.random.Generator, times: Int64, *, denied: NDArray[np.bool_] | None = None, **given: Int64 | int) -> Flows:
     """Flows at the given times; what is not given is a usual value (a high source port, a small TCP exchange)."""
     n = len(times)
-    columns: dict[str, Int64 | NDArray[np.bool_] | int] = {
+    columns: dict[str, Int64 | int] = {
         "sport": rng.integers(49_152, 65_536, n), "proto": TCP, "sent": 0, "received": 0, "duration": 0, "service": OTHER,
-        "user": 0, "session": rng.integers(1_000_000, 900_000_000, n), "denied": False, **given,
+        "user": 0, "session": rng.integers(1_000_000, 900_000_000, n), **given,
     }  # fmt: skip
-    full = {k: np.broadcast_to(np.asarray(v, np.bool_ if k == "denied" else np.int64), (n,)) for k, v in columns.items()}
-    return Flows(times=times, **full)
+    full = {name: value if isinstance(value, np.ndarray) else np.full(n, value) for name, value in columns.items()}
+    return Flows(times=times, denied=np.zeros(n, np.bool_) if denied is None else denied, **full)
 
 
 def refused(flow: Flows) -> Flows:
@@ -107,7 +107,7 @@ def fortigate(sheet: Sheet, flow: Flows, *, truth: int = 0) -> None:
     known = flow.user != 0
     for template, rows in (("flow", ~flow.denied & ~known), ("userflow", ~flow.denied & known), ("deny", flow.denied)):
         some = {name: values[rows] for name, values in columns.items()}
-        sheet.add(f"fortigate.{template}", flow.times[rows], truth=truth, delay=400_000, **some)
+        sheet.add(f"fortigate.{template}", flow.times[rows], some, truth=truth, delay=400_000)
 
 
 def panos(sheet: Sheet, flow: Flows, *, truth: int = 0) -> None:
@@ -121,7 +121,8 @@ def panos(sheet: Sheet, flow: Flows, *, truth: int = 0) -> None:
     outward = target == WAN
     reasons = press.texts(["tcp-fin"] * 80 + ["tcp-rst-from-client"] * 12 + ["tcp-rst-from-server"] * 5 + ["aged-out"] * 3)
     columns = {
-        "src": flow.src, "dst": flow.dst, "natsrc": np.where(outward, places.SITES[2].public + 1, 0), "natdst": np.where(outward, flow.dst, 0),
+        "src": flow.src, "dst": flow.dst, "natsrc": np.where(outward, places.SITES[2].public + 1, 0),
+        "natdst": np.where(outward, flow.dst, 0),
         "rule": np.where(flow.denied, rules[3], np.where(outward, rules[0], np.where(source == WAN, rules[2], rules[1]))),
         "user": flow.user, "app": apps[flow.service], "from": zones[source], "to": zones[target], "inif": interfaces[source],
         "outif": interfaces[target], "session": flow.session % 4_000_000, "sport": flow.sport, "dport": flow.dport,
@@ -134,7 +135,7 @@ def panos(sheet: Sheet, flow: Flows, *, truth: int = 0) -> None:
     }  # fmt: skip
     for template, rows in (("flow", ~flow.denied), ("deny", flow.denied)):
         some = {name: values[rows] for name, values in columns.items()}
-        sheet.add(f"panos.{template}", flow.times[rows], truth=truth, delay=1_100_000, **some)
+        sheet.add(f"panos.{template}", flow.times[rows], some, truth=truth, delay=1_100_000)
 
 
 def netfilter(sheet: Sheet, flow: Flows, *, truth: int = 0) -> None:
@@ -152,7 +153,7 @@ def netfilter(sheet: Sheet, flow: Flows, *, truth: int = 0) -> None:
     }  # fmt: skip
     for template, rows in (("tcp", flow.proto == TCP), ("udp", flow.proto == UDP)):
         some = {name: values[rows] for name, values in columns.items()}
-        sheet.add(f"netfilter.{template}", flow.times[rows], truth=truth, delay=150_000, **some)
+        sheet.add(f"netfilter.{template}", flow.times[rows], some, truth=truth, delay=150_000)
 
 
 WRITERS = (fortigate, netfilter, panos)  # by site

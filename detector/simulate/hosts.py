@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.simulate import places
 from detector.simulate.clock import SECOND
-from detector.simulate.wire import Column, Int64, Press, Sheet
+from detector.simulate.wire import Columns, Int64, Press, Sheet
 
 WRONG_PASSWORD, NO_SUCH_USER, KERBEROS_WRONG = 0xC000006A, 0xC0000064, 0x18
 DOMAINS = tuple(site.tenant.upper() for site in places.SITES)
@@ -22,25 +24,31 @@ def qualified(press: Press, name: str) -> int:
     return press.text(f"{name}.{places.SITES[places.BY_NAME[name].site].tenant}.example")
 
 
-def windows(sheet: Sheet, code: str, times: Int64, *, truth: int = 0, **columns: Column) -> None:
+def windows(sheet: Sheet, code: str, times: Int64, columns: Columns, *, truth: int = 0) -> None:
     """Security events of one id; record numbers rise with time."""
-    sheet.add(f"windows.{code}", times, truth=truth, delay=2_300_000, record=times // 50_000, **columns)
+    sheet.add(f"windows.{code}", times, {**columns, "record": times // 50_000}, truth=truth, delay=2_300_000)
 
 
 def session(
-    sheet: Sheet, rng: np.random.Generator, times: Int64, *, kind: int = 3, package: str = "Kerberos",
-    truth: int = 0, special: bool = False, **columns: Column,
+    sheet: Sheet, rng: np.random.Generator, times: Int64, columns: Columns, *, kind: int = 3, package: str = "Kerberos",
+    truth: int = 0, special: bool = False,
 ) -> None:  # fmt: skip
     """A logon at a Windows host and its logoff, if it comes before the window's end."""
+    if len(times) == 0:
+        return
     logon = rng.integers(0x10_0000, 0xFFFF_FFFF, len(times))
-    workstation = columns.pop("workstation", "-")
-    windows(sheet, "4624", times, truth=truth, logon=logon, type=kind, package=package, workstation=workstation, **columns)
+    full = {"workstation": "-", **columns, "logon": logon, "type": kind, "package": package}
+    windows(sheet, "4624", times, full, truth=truth)
     if special:
-        windows(sheet, "4672", times, truth=truth, logon=logon, **columns)
+        windows(sheet, "4672", times, full, truth=truth)
     off = times + (rng.exponential(40 if kind == 3 else 1500, len(times)) * SECOND).astype(np.int64) + SECOND
     rows = off < sheet.end
-    some = {name: value[rows] if isinstance(value, np.ndarray) else value for name, value in columns.items()}
-    windows(sheet, "4634", off[rows], truth=truth, logon=logon[rows], type=kind, **some)
+    windows(sheet, "4634", off[rows], pick(full, rows), truth=truth)
+
+
+def pick(columns: Columns, rows: NDArray[np.bool_]) -> Columns:
+    """The given rows of every column; a value for all stays one."""
+    return {name: value[rows] if isinstance(value, np.ndarray) else value for name, value in columns.items()}
 
 
 def flavour(site: int) -> str:
@@ -48,103 +56,96 @@ def flavour(site: int) -> str:
 
 
 def ssh_failures(
-    sheet: Sheet, rng: np.random.Generator, site: int, times: Int64, known: NDArray[np.bool_], *,
-    persistent: NDArray[np.bool_] | None = None, truth: int = 0, **columns: Column,
+    sheet: Sheet, rng: np.random.Generator, site: int, times: Int64, known: NDArray[np.bool_], columns: Columns, *,
+    persistent: NDArray[np.bool_] | None = None, truth: int = 0,
 ) -> None:  # fmt: skip
     """One refused connection each, as sshd and PAM report it: the same attempt in several lines.
 
     columns: host, src, user. `persistent` ones try three times before they leave; only known users have those.
     """
     n = len(times)
-    full = {name: np.broadcast_to(np.asarray(_code(sheet, value)), (n,)) for name, value in columns.items()}
-    full |= {"sport": rng.integers(32_768, 61_000, n), "pid": rng.integers(1_200, 4_194_304, n)}
+    if n == 0:
+        return
+    full = {**columns, "sport": rng.integers(32_768, 61_000, n), "pid": rng.integers(1_200, 4_194_304, n)}
     pause = rng.integers(1_600_000, 2_900_000, n)
-
-    def say(message: str, rows: NDArray[np.bool_], later: Int64) -> None:
-        some = {name: values[rows] for name, values in full.items()}
-        sheet.add(f"sshd.{flavour(site)}.{message}", (times + later)[rows], truth=truth, **some)
-
     again = np.zeros(n, np.bool_) if persistent is None else persistent & known
-    say("invalid", ~known, np.zeros(n, np.int64))
-    say("pam_unknown", ~known, np.full(n, 20_000))
-    say("pam_fail_unknown", ~known, np.full(n, 20_500))
-    say("pam_fail", known, np.full(n, 20_000))
-    say("failed_unknown", ~known, pause)
-    say("failed", known, pause)
-    say("repeated", again, pause + 7 * SECOND)
     last = pause + np.where(again, 7 * SECOND + 400_000, 300_000)
-    say("bye", ~again, last)
-    say("gone_unknown", ~known, last + 900)
-    say("gone", known & ~again, last + 900)
-    say("closed", again, last)
-    say("pam_more", again, last + 1_100)
+    lines = (
+        ("invalid", ~known, 0), ("pam_unknown", ~known, 20_000), ("pam_fail_unknown", ~known, 20_500), ("pam_fail", known, 20_000),
+        ("failed_unknown", ~known, pause), ("failed", known, pause), ("repeated", again, pause + 7 * SECOND), ("bye", ~again, last),
+        ("gone_unknown", ~known, last + 900), ("gone", known & ~again, last + 900), ("closed", again, last),
+        ("pam_more", again, last + 1_100),
+    )  # fmt: skip
+    for message, rows, later in lines:
+        sheet.add(f"sshd.{flavour(site)}.{message}", (times + later)[rows], pick(full, rows), truth=truth)
 
 
 def ssh_logins(
-    sheet: Sheet, rng: np.random.Generator, site: int, times: Int64, *, method: str = "publickey", seconds: float = 120,
-    truth: int = 0, **columns: Column,
+    sheet: Sheet, rng: np.random.Generator, site: int, times: Int64, columns: Columns, *, method: str = "publickey",
+    seconds: float = 120, truth: int = 0,
 ) -> None:  # fmt: skip
     """Accepted logins and the end of each session, if it comes before the window's end. columns: host, src, user, uid, key."""
     n = len(times)
-    full = {name: np.broadcast_to(np.asarray(_code(sheet, value)), (n,)) for name, value in columns.items()}
-    full |= {"sport": rng.integers(32_768, 61_000, n), "pid": rng.integers(1_200, 4_194_304, n)}
-    sheet.add(f"sshd.{flavour(site)}.{method}", times, truth=truth, **full)
-    sheet.add(f"sshd.{flavour(site)}.opened", times + 3_000, truth=truth, **full)
+    if n == 0:
+        return
+    full = {**columns, "sport": rng.integers(32_768, 61_000, n), "pid": rng.integers(1_200, 4_194_304, n)}
+    sheet.add(f"sshd.{flavour(site)}.{method}", times, full, truth=truth)
+    sheet.add(f"sshd.{flavour(site)}.opened", times + 3_000, full, truth=truth)
     end = times + (rng.exponential(seconds, n) * SECOND).astype(np.int64) + SECOND
     rows = end < sheet.end
-    some = {name: values[rows] for name, values in full.items()}
-    sheet.add(f"sshd.{flavour(site)}.left", end[rows], truth=truth, **some)
-    sheet.add(f"sshd.{flavour(site)}.ended", end[rows] + 700, truth=truth, **some)
+    sheet.add(f"sshd.{flavour(site)}.left", end[rows], pick(full, rows), truth=truth)
+    sheet.add(f"sshd.{flavour(site)}.ended", end[rows] + 700, pick(full, rows), truth=truth)
 
 
-def _code(sheet: Sheet, value: Column) -> Int64 | int:
-    return sheet.press.text(value) if isinstance(value, str) else value
+_VPN_TEXTS: Mapping[str, Columns] = {  # template -> what never changes in it
+    "vpn_fail": {"what": "SSL VPN login fail", "action": "ssl-login-fail", "pri": 185, "level": "alert"},
+    "vpn_up": {"what": "SSL VPN tunnel up", "action": "tunnel-up", "pri": 190, "level": "information"},
+    "vpn_down": {"what": "SSL VPN tunnel down", "action": "tunnel-down", "pri": 190, "level": "information"},
+}
 
 
 def vpn_failures(
-    sheet: Sheet, rng: np.random.Generator, times: Int64, site: Int64, *, known: bool, truth: int = 0, user: Int64, src: Int64
+    sheet: Sheet, rng: np.random.Generator, times: Int64, site: Int64, columns: Columns, *, known: bool, truth: int = 0
 ) -> None:
-    """Refused dial-ins: those of the city's staff at the FortiGate, those of the municipal utility at GlobalProtect."""
+    """Refused dial-ins: those of the city's staff at the FortiGate, those of the municipal utility at GlobalProtect.
+
+    columns of all three vpn functions: user, src; inner and machine as well where the dial-in succeeded.
+    """
     there = site == places.LEITSTELLE
     reason = "sslvpn_login_permission_denied" if known else "sslvpn_login_unknown_user"
-    _fortigate_vpn(sheet, "vpn_fail", times[~there], truth, "SSL VPN login fail", "ssl-login-fail", pri=185, level="alert",
-        reason=reason, user=user[~there], src=src[~there])  # fmt: skip
-    _globalprotect(sheet, rng, "portal-auth", "login", times[there], truth, status="failure", duration=0, inner=0,
-        why="Authentication failed: Invalid username or password", user=user[there], src=src[there], machine="")  # fmt: skip
+    _fortigate(sheet, "vpn_fail", times[~there], {**pick(columns, ~there), "reason": reason}, truth)
+    why = "Authentication failed: Invalid username or password"
+    refused = {**pick(columns, there), "status": "failure", "duration": 0, "inner": 0, "machine": "", "why": why}
+    _globalprotect(sheet, rng, "portal-auth", "login", times[there], refused, truth)
 
 
-def vpn_up(
-    sheet: Sheet, rng: np.random.Generator, times: Int64, site: Int64, *, truth: int = 0, user: Int64, src: Int64,
-    inner: Int64, machine: Int64,
-) -> None:  # fmt: skip
+def vpn_up(sheet: Sheet, rng: np.random.Generator, times: Int64, site: Int64, columns: Columns, *, truth: int = 0) -> None:
     """Successful dial-ins; GlobalProtect reports portal, gateway and tunnel."""
     there = site == places.LEITSTELLE
-    _fortigate_vpn(sheet, "vpn_up", times[~there], truth, "SSL VPN tunnel up", "tunnel-up", pri=190, level="information",
-        tunnel=times[~there] // SECOND % 1_000_000_000, user=user[~there], src=src[~there], inner=inner[~there])  # fmt: skip
-    for later, event, stage in ((0, "portal-auth", "login"), (1, "gateway-auth", "login"), (3, "gateway-connected", "connected")):
-        given = inner[there] if event == "gateway-connected" else 0
-        _globalprotect(sheet, rng, event, stage, times[there] + later * SECOND, truth, status="success", duration=0, inner=given,
-            why="", user=user[there], src=src[there], machine=machine[there])  # fmt: skip
+    tunnel = times[~there] // SECOND % 1_000_000_000
+    _fortigate(sheet, "vpn_up", times[~there], {**pick(columns, ~there), "tunnel": tunnel}, truth)
+    told = {**pick(columns, there), "status": "success", "duration": 0, "why": ""}
+    for later, event in ((0, "portal-auth"), (1, "gateway-auth")):
+        _globalprotect(sheet, rng, event, "login", times[there] + later * SECOND, {**told, "inner": 0}, truth)
+    _globalprotect(sheet, rng, "gateway-connected", "connected", times[there] + 3 * SECOND, told, truth)
 
 
-def vpn_down(
-    sheet: Sheet, rng: np.random.Generator, times: Int64, site: Int64, since: Int64, *, user: Int64, src: Int64, inner: Int64,
-    machine: Int64,
-) -> None:  # fmt: skip
+def vpn_down(sheet: Sheet, rng: np.random.Generator, times: Int64, site: Int64, since: Int64, columns: Columns) -> None:
     there = site == places.LEITSTELLE
     seconds = np.maximum(0, times - since) // SECOND
     octets = seconds * rng.integers(2_000, 30_000, len(times))
-    _fortigate_vpn(sheet, "vpn_down", times[~there], 0, "SSL VPN tunnel down", "tunnel-down", pri=190, level="information",
-        tunnel=since[~there] // SECOND % 1_000_000_000, user=user[~there], src=src[~there], inner=inner[~there],
-        duration=seconds[~there], sent=octets[~there], received=octets[~there] // 7)  # fmt: skip
-    _globalprotect(sheet, rng, "gateway-logout", "logout", times[there], 0, status="success", duration=seconds[there],
-        inner=inner[there], why="client logout", user=user[there], src=src[there], machine=machine[there])  # fmt: skip
+    full = {**columns, "duration": seconds, "sent": octets, "received": octets // 7, "tunnel": since // SECOND % 1_000_000_000}
+    _fortigate(sheet, "vpn_down", times[~there], pick(full, ~there), 0)
+    told = {**pick(full, there), "status": "success", "why": "client logout"}
+    _globalprotect(sheet, rng, "gateway-logout", "logout", times[there], told, 0)
 
 
-def _fortigate_vpn(sheet: Sheet, template: str, times: Int64, truth: int, what: str, action: str, **columns: Column) -> None:
-    sheet.add(f"fortigate.{template}", times, truth=truth, delay=400_000, what=what, action=action, **columns)
+def _fortigate(sheet: Sheet, template: str, times: Int64, columns: Columns, truth: int) -> None:
+    sheet.add(f"fortigate.{template}", times, {**columns, **_VPN_TEXTS[template]}, truth=truth, delay=400_000)
 
 
-def _globalprotect(sheet: Sheet, rng: np.random.Generator, event: str, stage: str, times: Int64, truth: int, **columns: Column) -> None:
-    sheet.add("panos.globalprotect", times, truth=truth, delay=1_100_000, event=event, stage=stage,
-        session=rng.integers(1_000_000, 2_000_000_000, len(times)), **columns)  # fmt: skip
+def _globalprotect(
+    sheet: Sheet, rng: np.random.Generator, event: str, stage: str, times: Int64, columns: Columns, truth: int
+) -> None:  # fmt: skip
+    session = rng.integers(1_000_000, 2_000_000_000, len(times))
+    sheet.add("panos.globalprotect", times, {**columns, "event": event, "stage": stage, "session": session}, truth=truth, delay=1_100_000)

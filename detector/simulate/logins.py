@@ -55,6 +55,12 @@ def _hosts(desk: Desk, names: tuple[str, ...]) -> Int64:
     return np.array([hosts.qualified(desk.auth.press, name) for name in names])
 
 
+def _dial_in(desk: Desk, who: Int64, src: Int64) -> dict[str, Int64]:
+    """The columns of a VPN's lines."""
+    inner = address_today(desk.people, desk.day)[who]
+    return {"user": desk.people.account[who], "src": src, "inner": inner, "machine": desk.people.machine[who]}
+
+
 def _mistyped(desk: Desk, who: Int64, times: Int64, mistakes: Int64) -> tuple[Int64, Int64]:
     """One entry per wrong password: who, and when, before the attempt that succeeds."""
     again = np.repeat(np.arange(len(who)), mistakes)
@@ -69,63 +75,61 @@ def arrivals(desk: Desk) -> None:
     home = desk.day.home[who]
     wrong, when = _mistyped(desk, who[home], at[home], desk.day.mistakes[who[home]])
     site, account, outside = desk.people.site, desk.people.account, desk.day.address
-    hosts.vpn_failures(desk.firewall, desk.rng, when, site[wrong], known=True, user=account[wrong], src=outside[wrong])
+    hosts.vpn_failures(desk.firewall, desk.rng, when, site[wrong], {"user": account[wrong], "src": outside[wrong]}, known=True)
     far = who[home]
-    hosts.vpn_up(desk.firewall, desk.rng, at[home], site[far], user=account[far], src=outside[far],
-        inner=address_today(desk.people, desk.day)[far], machine=desk.people.machine[far])  # fmt: skip
+    hosts.vpn_up(desk.firewall, desk.rng, at[home], site[far], _dial_in(desk, far, outside[far]))
     near = who[~home]
     _machines(desk, near, at[~home] - 70 * SECOND)
     wrong, when = _mistyped(desk, near, at[~home], desk.day.mistakes[near])
-    hosts.windows(desk.auth, "4771", when, status=hosts.KERBEROS_WRONG, **_person(desk, wrong))
+    hosts.windows(desk.auth, "4771", when, {**_person(desk, wrong), "status": hosts.KERBEROS_WRONG})
     _kerberos(desk, who, at + np.where(home, 20 * SECOND, 0))
 
 
 def _machines(desk: Desk, who: Int64, times: Int64) -> None:
     """A computer that is switched on reports to its domain first."""
     columns = _person(desk, who) | {"user": desk.people.machine_account[who]}
-    hosts.windows(desk.auth, "4768", times, **columns)
-    hosts.session(desk.auth, desk.rng, times + SECOND, **columns)
+    hosts.windows(desk.auth, "4768", times, columns)
+    hosts.session(desk.auth, desk.rng, times + SECOND, columns)
 
 
 def _kerberos(desk: Desk, who: Int64, times: Int64) -> None:
     """A ticket for the day, tickets for the usual services, a logon at the domain controller and the file server."""
     columns = _person(desk, who)
-    hosts.windows(desk.auth, "4768", times, **columns)
+    hosts.windows(desk.auth, "4768", times, columns)
     files = np.array([desk.auth.press.text(name.upper() + "$") for name in places.HOME_FILES])[desk.people.site[who]]
     controller = np.array([desk.auth.press.text(name.upper() + "$") for name in places.HOME_DC])[desk.people.site[who]]
     for later, service in ((0.3, controller), (0.9, desk.people.machine_account[who]), (2.5, files)):
-        hosts.windows(desk.auth, "4769", times + int(later * SECOND), service=service, **columns)
-    hosts.session(desk.auth, desk.rng, times + SECOND, **columns)
+        hosts.windows(desk.auth, "4769", times + int(later * SECOND), {**columns, "service": service})
+    hosts.session(desk.auth, desk.rng, times + SECOND, columns)
     _files(desk, who, times + 3 * SECOND)
 
 
 def _files(desk: Desk, who: Int64, times: Int64) -> None:
     host = _hosts(desk, places.HOME_FILES)[desk.people.site[who]]
-    hosts.session(desk.auth, desk.rng, times, **(_person(desk, who) | {"host": host}))
+    hosts.session(desk.auth, desk.rng, times, {**_person(desk, who), "host": host})
 
 
 def day_long(desk: Desk) -> None:
     """Tickets, file server, unlocking after lunch, the old password in a telephone, leaving."""
     who, times = desk.rate(1.6)
     service = np.array([desk.auth.press.text(name.upper() + "$") for name in ("fach-rathaus", "fs-bauhof", "abr-leitstelle")])
-    hosts.windows(desk.auth, "4769", times, service=service[desk.people.site[who]], **_person(desk, who))
+    hosts.windows(desk.auth, "4769", times, {**_person(desk, who), "service": service[desk.people.site[who]]})
     who, times = desk.rate(1.9)
     _files(desk, who, times)
     who = desk.within(desk.day.lunch_end)
     back = desk.day.lunch_end[who]
     wrong, when = _mistyped(desk, who, back, desk.rng.choice(np.array([0, 1, 2]), len(who), p=[0.965, 0.03, 0.005]))
-    hosts.windows(desk.auth, "4771", when, status=hosts.KERBEROS_WRONG, **_person(desk, wrong))
-    hosts.windows(desk.auth, "4768", back, **_person(desk, who))
+    hosts.windows(desk.auth, "4771", when, {**_person(desk, wrong), "status": hosts.KERBEROS_WRONG})
+    hosts.windows(desk.auth, "4768", back, _person(desk, who))
     stale = np.flatnonzero(desk.day.stale & desk.day.works & (desk.day.lunch < desk.auth.start) & (desk.day.end > desk.auth.start))
     which, times = ticks(desk.auth.start, desk.auth.end, 900 * SECOND, stale * 53 * SECOND)
     who = stale[which]
     wifi = places.CLIENTS[desk.people.site[who]] - 0x8000 + 50 * 256 + 10 + who % 200
-    hosts.windows(desk.auth, "4771", times, status=hosts.KERBEROS_WRONG, **(_person(desk, who) | {"src": wifi}))
+    hosts.windows(desk.auth, "4771", times, {**_person(desk, who), "status": hosts.KERBEROS_WRONG, "src": wifi})
     leaving = desk.within(desk.day.end)
     leaving = leaving[desk.day.home[leaving]]
     hosts.vpn_down(desk.firewall, desk.rng, desk.day.end[leaving], desk.people.site[leaving], desk.day.start[leaving],
-        user=desk.people.account[leaving], src=desk.day.address[leaving], inner=address_today(desk.people, desk.day)[leaving],
-        machine=desk.people.machine[leaving])  # fmt: skip
+        _dial_in(desk, leaving, desk.day.address[leaving]))  # fmt: skip
 
 
 _RDP = (("fach-rathaus", "fs-rathaus", "mail-rathaus", "dc-rathaus"), ("fs-bauhof",), ("abr-leitstelle", "fs-leitstelle", "dc-leitstelle"))
@@ -153,8 +157,8 @@ def administrators(desk: Desk) -> None:
     night = np.flatnonzero(desk.day.duty & (desk.day.duty_at >= desk.auth.start) & (desk.day.duty_at < desk.auth.end))
     at = desk.day.duty_at[night]
     inner = places.POOLS[desk.people.site[night]] + desk.day.inner[night]
-    hosts.vpn_up(desk.firewall, desk.rng, at, desk.people.site[night], user=desk.people.account[night], src=desk.people.home[night],
-        inner=inner, machine=desk.people.machine[night])  # fmt: skip
+    dial_in = {**_dial_in(desk, night, desk.people.home[night]), "inner": inner}
+    hosts.vpn_up(desk.firewall, desk.rng, at, desk.people.site[night], dial_in)
     for site in range(3):
         rows = desk.people.site[night] == site
         _remote_desktop(desk, site, night[rows], at[rows] + 60 * SECOND, src=inner[rows])
@@ -171,7 +175,7 @@ def _remote_desktop(desk: Desk, site: int, who: Int64, times: Int64, src: Int64 
     columns = _person(desk, who) | {"user": desk.people.operator[who], "host": host}
     if src is not None:
         columns["src"] = src
-    hosts.session(desk.auth, desk.rng, times, kind=10, package="Negotiate", special=True, **columns)
+    hosts.session(desk.auth, desk.rng, times, columns, kind=10, package="Negotiate", special=True)
 
 
 def _shell(desk: Desk, site: int, who: Int64, times: Int64) -> None:
@@ -181,14 +185,13 @@ def _shell(desk: Desk, site: int, who: Int64, times: Int64) -> None:
     columns = {"host": host, "src": src, "user": people.operator[who], "uid": people.uid[who], "key": people.key[who]}
     password = rng.random(len(who)) < 0.15  # hosts that do not have the key yet
     for method, rows in (("publickey", ~password), ("password", password)):
-        some = {name: values[rows] for name, values in columns.items()}
-        hosts.ssh_logins(desk.auth, rng, site, times[rows], method=method, seconds=400, **some)
+        hosts.ssh_logins(desk.auth, rng, site, times[rows], hosts.pick(columns, rows), method=method, seconds=400)
     wrong = password & (rng.random(len(who)) < 0.08)
-    hosts.ssh_failures(desk.auth, rng, site, times[wrong] - 12 * SECOND, np.ones(int(wrong.sum()), np.bool_),
-        host=host[wrong], src=src[wrong], user=people.operator[who][wrong])  # fmt: skip
+    known = np.ones(int(wrong.sum()), np.bool_)
+    hosts.ssh_failures(desk.auth, rng, site, times[wrong] - 12 * SECOND, known, hosts.pick(columns, wrong))
     command = desk.auth.press.texts(_COMMANDS)[rng.integers(0, len(_COMMANDS), len(who))]
     for later, line in ((15, "command"), (15, "opened"), (17, "closed")):
-        desk.auth.add(f"sudo.{form}.{line}", times + later * SECOND, pid=0, command=command, **columns)
+        desk.auth.add(f"sudo.{form}.{line}", times + later * SECOND, {**columns, "pid": 0, "command": command})
 
 
 def _firewall(desk: Desk, site: int, who: Int64, times: Int64) -> None:
@@ -197,5 +200,6 @@ def _firewall(desk: Desk, site: int, who: Int64, times: Int64) -> None:
     wrong = desk.rng.random(len(who)) < 0.04
     user, src = desk.people.operator[who], address_today(desk.people, desk.day)[who]
     for template, rows, back in (("admin_fail", wrong, 8), ("admin", np.ones(len(who), np.bool_), 0)):
-        desk.firewall.add(f"{device}.{template}", times[rows] - back * SECOND, delay=600_000, pri=185 if back > 0 else 190,
-            user=user[rows], src=src[rows], dst=places.ip("10.10.10.1"), session=times[rows] // SECOND, sequence=times[rows] // 100)  # fmt: skip
+        at = times[rows] - back * SECOND
+        columns = {"pri": 185 if back > 0 else 190, "user": user[rows], "src": src[rows], "dst": places.ip("10.10.10.1")}
+        desk.firewall.add(f"{device}.{template}", at, {**columns, "session": at // SECOND, "sequence": at // 100}, delay=600_000)

@@ -15,7 +15,7 @@ from detector.simulate.attacks import Attack
 from detector.simulate.city import TOPICS, City, SimulatedWindow
 from detector.simulate.clock import SECOND
 from detector.simulate.services import GUESSES
-from detector.simulate.wire import Press, Sheet
+from detector.simulate.wire import Columns, Press, Sheet
 from detector.simulate.wireformats import TEMPLATES
 
 
@@ -40,7 +40,7 @@ class Labels:
             yield json.dumps(self._attacks[number].label() | {"lines": lines}, ensure_ascii=False)
 
 
-def write(city: City, days: int, out: Path, progress: Callable[[int, int], None] = lambda done, of: None) -> dict[str, int]:
+def write(city: City, days: int, out: Path, progress: Callable[[int, int], None] | None = None) -> dict[str, int]:
     """`firewall.log`, `auth.log`, `labels.jsonl` and `city.toml` in the folder `out`; returns lines per topic.
 
     Existing files are replaced. `progress(done, of)` is told the windows. Raises OSError when the folder cannot be written.
@@ -55,7 +55,8 @@ def write(city: City, days: int, out: Path, progress: Callable[[int, int], None]
             for topic, records in window.records.items():
                 files[topic].write(records.values.data)
             labels.take(window)
-            progress(index + 1, last)
+            if progress is not None:
+                progress(index + 1, last)
     (out / "labels.jsonl").write_text("".join(line + "\n" for line in labels.json_lines()), encoding="utf-8")
     (out / "city.toml").write_text(city.config_toml(), encoding="utf-8")
     return labels.counts
@@ -109,5 +110,5 @@ def _mixture(sheet: Sheet, rng: np.random.Generator, chunk: int, users: np.ndarr
         ))  # fmt: skip
     n = round(chunk * 0.2) // 5
     known = np.arange(n) % 2 == 0
-    hosts.ssh_failures(sheet, rng, places.BAUHOF, rng.integers(sheet.start, sheet.end, n), known, host="ssh-bauhof",
-        src=places.SCANNERS + rng.integers(0, 60_000, n), user=users[rng.integers(0, len(users), n)])  # fmt: skip
+    columns: Columns = {"host": "ssh-bauhof", "src": places.SCANNERS + rng.integers(0, 60_000, n), "user": rng.choice(users, n)}
+    hosts.ssh_failures(sheet, rng, places.BAUHOF, rng.integers(sheet.start, sheet.end, n), known, columns)

@@ -10,21 +10,22 @@ from numpy.typing import NDArray
 from detector.simulate import places
 from detector.simulate.wire import IPV6, Int64, Press
 
-FIRST = (
+_FIRST_TEXT = (
     "ahmet aleksandra andreas anja annika anton barbara bastian beate bernd birgit carla carsten claudia daniel derya dieter doris "
     "elena elif emil erika falk fatma felix frank franziska gabriele georg gerda hannah hanno heike helga henning ida ines ingo irina "
     "jan jana jasmin jens joana jochen judith jule karin karl katja kerstin kilian kira klara lars laura lena leonie linus lukas maike "
     "manfred mara marek maria marlene mehmet mia milan nadine nele nico nina olaf paula pavel petra philipp rainer ralf rebecca rolf "
     "rosa sabine selma silke simone sonja stefan svenja tanja theo thomas tim tobias uli ursula uwe vera viktor walter yasmin"
-).split()
-LAST = (
+)
+_LAST_TEXT = (
     "ahlbeck altenrath amselgrund bachtaler bergkamp birkental brandhorst buchfeld dachsberg dornbusch eichhagen elsenau erlenhof "
     "eschenroth falkenau feldkirch finkenwald forsting fuchstal gartenau ginsterberg grauheim gruenau habichtsthal haselhorst "
     "heidekamp hirschau holderbach igelsbach immental kastanien kiebitz kleefeld kornau kranichau krautheim langenau laubach "
     "lerchenthal lindenau luchsberg margarethen marderau meisenbach mohnfeld moosbach nebelung nussdorfer ostertal otterbach "
     "pappelau quellental rebstock rehwinkel rosental rotkehl sandmann schilfau schlehdorn silbersee sommerau sperlich steinau "
     "tannhof thymian uhlenhorst ulmenau vogelsang wacholder walnussau weidental wiesengrund winterau zaunkoenig zeisigau ziegelhof"
-).split()
+)
+FIRST, LAST = _FIRST_TEXT.split(), _LAST_TEXT.split()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
