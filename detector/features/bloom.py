@@ -44,7 +44,7 @@ def fresh() -> Bloom:
 def crowded(bloom: Bloom) -> bool:
     """Whether the current layer may fill up within one event and the next one is not there yet."""
     layer = bloom.info[LAYER]
-    full = bloom.info[COUNT] + 16 > (_FIRST << 2 * layer) * _PER_BLOCK
+    full = bloom.info[COUNT] + 64 > (_FIRST << 2 * layer) * _PER_BLOCK
     return full and layer + 1 < LAYERS and len(bloom.bits) < 8 * _start(layer + 2)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -16,26 +15,29 @@ from numpy.typing import NDArray
 from detector.decode import ecs
 from detector.features import bloom, slab
 from detector.features.bloom import Bloom
+from detector.features.columns import sides
 from detector.features.counters import DAY, DISTINCT, HOUR, MINUTE, SECOND, TEN, bits, decayed, distinct, elapsed, fading
 from detector.features.hashing import address_ids, combine, words
-from detector.features.jit import kernel, part
+from detector.features.jit import kernel, part, word
 from detector.features.regularity import RING, push, regularity, symmetry
 from detector.features.slab import Slab
 
 ALLOWED, DENIED = 1, 2
+_NO_SOURCE = np.uint64(0xA1)  # events without a source address share one entity, so that none goes unscored
 ACTIONS = {"allowed": ALLOWED, "denied": DENIED, "dropped": DENIED, "blocked": DENIED, "rejected": DENIED, "reset": DENIED}
 SOURCE_FEATURES, PAIR_FEATURES = 16, 10
 MIN_FLOWS = 4  # of a pair before it is scored
 
 # Numbers of a source; the first is its clock.
 _CLOCK = slab.FIRST
-_DENIES, _FLOWS, _PORT_RARITY, _BYTES, _INTERNAL, _PORTS = (_CLOCK + i for i in (1, 5, 7, 8, 10, 11))
-_HOSTS = _PORTS + 3 * DISTINCT
-_SOURCE_NUMBERS, _SOURCE_SKETCHES = _HOSTS + 3 * DISTINCT - _CLOCK, 6
+_DENIES, _FLOWS, _PORT_RARITY, _BYTES, _INTERNAL, _PORTS = (word(_CLOCK + i) for i in (1, 5, 7, 8, 10, 11))
+_HOSTS = word(_PORTS + 3 * DISTINCT)
+_S0, _S1, _S2, _S3, _S4, _S5 = (word(i) for i in range(6))  # its sketches
+_SOURCE_NUMBERS, _SOURCE_SKETCHES = int(_HOSTS) + 3 * DISTINCT - _CLOCK, 6
 # Numbers of a pair.
-_COUNT, _FLOWS_DAY, _BYTES_DAY, _HOURS, _LAST_HOUR, _GAPS = (_CLOCK + i for i in range(1, 7))
-_SIZES = _GAPS + RING + 1
-_PAIR_NUMBERS = _SIZES + RING + 1 - _CLOCK
+_COUNT, _FLOWS_DAY, _BYTES_DAY, _HOURS, _LAST_HOUR, _GAPS = (word(_CLOCK + i) for i in range(1, 7))
+_SIZES = word(_GAPS + RING + 1)
+_PAIR_NUMBERS = int(_SIZES) + RING + 1 - _CLOCK
 # Numbers of a place (a destination address or port): first seen (µs), count, whether only the filter remembered it.
 _FIRST, _TIMES, _FORGOTTEN = range(_CLOCK, _CLOCK + 3)
 _KNOWN_SOURCE, _KNOWN_TALK, _KNOWN_PLACE, _ALL_PORTS, _ALL_SOURCES = (np.uint64(0x5EED0 + i) for i in range(5))
@@ -73,17 +75,12 @@ def fresh(limit: int) -> Network:
     )  # fmt: skip
 
 
-def flows(events: pl.DataFrame, time: NDArray[np.int64], _zone: ZoneInfo) -> Flows:
+def flows(events: pl.DataFrame, time: NDArray[np.int64]) -> Flows:
     """The columns of network events; `time` is the event time in µs, limited by the caller."""
-    source, destination = address_ids(events, "source.ip"), address_ids(events, "destination.ip")
-    observer = np.uint64(1)  # events without a source address share one entity, so that none goes unscored
-    direction = words(events, "network.direction", {"outbound": 1, "inbound": 2, "internal": 3})
-    listed = (ecs.codes(events, "source.network") != 0) + 2 * (ecs.codes(events, "destination.network") != 0).astype(np.uint8)
-    unknown = ecs.codes(events, "network.direction") == 0
+    source, port = address_ids(events, "source.ip"), ecs.numbers(events, "destination.port")
     return Flows(
-        time, np.where(source == 0, observer, source), destination, ecs.numbers(events, "destination.port").astype(np.int32, copy=False),
-        words(events, "event.action", ACTIONS), ecs.numbers(events, "source.bytes").astype(np.int64, copy=False),
-        np.where(unknown, listed, direction).astype(np.uint8),
+        time, np.where(source == 0, _NO_SOURCE, source), address_ids(events, "destination.ip"), port.astype(np.int32, copy=False),
+        words(events, "event.action", ACTIONS), ecs.numbers(events, "source.bytes").astype(np.int64, copy=False), sides(events),
     )  # fmt: skip
 
 
@@ -93,15 +90,16 @@ def roomy(state: Network) -> Network:
     if state.clock[0] - state.clock[1] > bloom.GENERATION:
         now, before = bloom.fresh(), now
         state.clock[1] = state.clock[0]
-    return Network(slab.room(state.sources), slab.room(state.pairs), slab.room(state.places), bloom.room(now), before, state.clock)
+    slabs = [slab.room(s, 128) for s in state[:3]]
+    return Network(*slabs, bloom.room(now), before, state.clock)
 
 
 @part
 def _stop(state: Network) -> bool:
     return (
-        slab.crowded(state.sources)
-        or slab.crowded(state.pairs)
-        or slab.crowded(state.places)
+        slab.crowded(state.sources, 8)
+        or slab.crowded(state.pairs, 8)
+        or slab.crowded(state.places, 8)
         or bloom.crowded(state.now)
         or state.clock[0] - state.clock[1] > bloom.GENERATION
     )
@@ -153,12 +151,12 @@ def _source(state: Network, e: Flows, i: int, port_rarity: float, new_talk: bool
     x[4] = decayed(s, slot, _FLOWS, seconds, minute, flow)
     x[5] = decayed(s, slot, _FLOWS + 1, seconds, hour, flow)
     port = combine(np.uint64(e.port[i]), _ALL_PORTS) if e.port[i] >= 0 else np.uint64(0)
-    x[6] = distinct(s, slot, _PORTS, 0, t, TEN, port)
-    x[7] = distinct(s, slot, _PORTS + DISTINCT, 1, t, HOUR, port)
-    x[8] = distinct(s, slot, _PORTS + 2 * DISTINCT, 2, t, DAY, port)
-    x[9] = distinct(s, slot, _HOSTS, 3, t, TEN, e.destination[i])
-    x[10] = distinct(s, slot, _HOSTS + DISTINCT, 4, t, HOUR, e.destination[i])
-    x[11] = distinct(s, slot, _HOSTS + 2 * DISTINCT, 5, t, DAY, e.destination[i])
+    x[6] = distinct(s, slot, _PORTS, _S0, t, TEN, port)
+    x[7] = distinct(s, slot, _PORTS + DISTINCT, _S1, t, HOUR, port)
+    x[8] = distinct(s, slot, _PORTS + 2 * DISTINCT, _S2, t, DAY, port)
+    x[9] = distinct(s, slot, _HOSTS, _S3, t, TEN, e.destination[i])
+    x[10] = distinct(s, slot, _HOSTS + DISTINCT, _S4, t, HOUR, e.destination[i])
+    x[11] = distinct(s, slot, _HOSTS + 2 * DISTINCT, _S5, t, DAY, e.destination[i])
     x[12] = decayed(s, slot, _PORT_RARITY, seconds, hour, max(0.0, port_rarity - 6.0))
     x[13] = decayed(s, slot, _BYTES, seconds, hour, sent)
     x[14] = decayed(s, slot, _BYTES + 1, seconds, day, sent)
@@ -228,11 +226,11 @@ def _pair(
 @kernel
 def advance(
     state: Network, e: Flows, first: int, x_source: NDArray[np.float64], x_pair: NDArray[np.float64],
-    pair_row: NDArray[np.int64], pair_key: NDArray[np.uint64], pairs: int,
+    pair_row: NDArray[np.int64], pairs: int,
 ) -> tuple[int, int]:  # fmt: skip
     """Events from `first` on, until all are done or the memory needs `roomy`.
 
-    Fills x_source (n, 16), and x_pair (n, 10), pair_row, pair_key from row `pairs` on; returns (next event, pair rows so far).
+    Fills x_source (n, 16), and x_pair (n, 10), pair_row from row `pairs` on; returns (next event, pair rows so far).
     """
     scratch = np.empty(RING)
     for i in range(first, len(e.time)):
@@ -249,8 +247,8 @@ def advance(
         _source(state, e, i, port_rarity, new_talk, x_source[i])
         if e.inside[i] == 1 and e.action[i] == ALLOWED and e.destination[i] != 0:
             target = _destination(state, e, i, new_talk, new_source)
-            pair_key[pairs] = combine(talk, np.uint64(e.port[i] + 2))
+            key = combine(talk, np.uint64(e.port[i] + 2))
             pair_row[pairs] = i
-            if _pair(state, e, i, pair_key[pairs], port_rarity, target, scratch, x_pair[pairs]):
+            if _pair(state, e, i, key, port_rarity, target, scratch, x_pair[pairs]):
                 pairs += 1
     return len(e.time), pairs

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar, cast
 
 import numba
+import numpy as np
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -19,3 +20,8 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
 def part(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Compiled into the kernels that call it; Python cannot call it."""
     return cast(Callable[_P, _R], numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
+
+
+def word(number: int) -> int:
+    """A constant that kernels take as int64: a plain Python int is a type of its own to numba, and each one a new compilation."""
+    return cast(int, np.int64(number))

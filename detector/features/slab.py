@@ -53,17 +53,19 @@ def of_rows(word: NDArray[np.uint64], info: NDArray[np.int64], rows: int) -> Sla
     return slab
 
 
-def room(slab: Slab) -> Slab:
-    """The slab, larger if the next insertions would not fit."""
-    if not crowded(slab):
+def room(slab: Slab, margin: int) -> Slab:
+    """The slab, larger if the next `margin` insertions would not fit."""
+    if not crowded(slab, margin):
         return slab
     return of_rows(slab.word[: slab.info[HIGH]], slab.info, 2 * len(slab.word))
 
 
 @kernel
-def crowded(slab: Slab) -> bool:
-    """Whether fewer than eight insertions fit: then the arrays must grow first. (Freed slots are not counted: simpler, and enough.)"""
-    return slab.info[HIGH] + 8 > len(slab.word)
+def crowded(slab: Slab, margin: int) -> bool:
+    """Whether `margin` insertions might not fit: then the arrays must grow first."""
+    high = slab.info[HIGH]
+    # At most `limit` slots are ever taken: an insertion beyond it takes a freed one.
+    return high + margin > len(slab.word) and high < slab.info[LIMIT]
 
 
 @kernel
@@ -181,7 +183,7 @@ def load(parts: dict[str, NDArray[np.generic]]) -> Slab:
     """The slab of a snapshot."""
     info = np.array(parts["info"], np.int64)
     word = np.array(parts["word"], np.uint64)
-    return of_rows(word, info, max(_START, 1 << (len(word) + 8).bit_length()))
+    return of_rows(word, info, max(_START, 1 << (len(word) + 64).bit_length()))
 
 
 def nbytes(slab: Slab) -> int:

@@ -1,0 +1,215 @@
+"""Login events: what each source tries, how many sources try a service, and (in `logins`) how usual a successful login is.
+
+One pass in stream order. `Logins` is all that it remembers of one shard. An attempt is counted once however many lines report
+it: a line is a new attempt only if the largest of its connection's per-kind counts grows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.features import bloom, slab
+from detector.features.bloom import Bloom
+from detector.features.counters import DAY, DISTINCT, HOUR, MINUTE, SECOND, TEN, decayed, distinct, elapsed, fading
+from detector.features.hashing import combine
+from detector.features.jit import part, word
+from detector.features.slab import Slab
+
+SUCCESS, FAILURE = 1, 2
+SOURCE_FEATURES, SERVICE_FEATURES = 12, 12
+MIN_SOURCES = 10  # of a service within a day, before it is scored
+RULE_FAILURES = 5  # since the source's last success: a success after so many is urgent
+_SPELL = 300.0  # quiet seconds that end a spell
+_SESSION = 3600.0  # idle seconds after which a connection's key may mean another connection
+_BASE = 72.0  # hours of the service's memory
+
+# Numbers of a source; the first is its clock.
+CLOCK = slab.FIRST
+_FAILURES, _ATTEMPTS, SINCE, _SPELLS, _LAST, _BEGAN, _USERS = (word(CLOCK + i) for i in (1, 5, 6, 7, 8, 9, 10))
+_HOSTS = word(_USERS + 2 * DISTINCT)
+_S0, _S1, _S2, _S3, _S4 = (word(i) for i in range(5))  # sketches
+SOURCE_NUMBERS, SOURCE_SKETCHES = int(_HOSTS) + DISTINCT - CLOCK, 3
+# Numbers of a service (host or application) and of an account there.
+_NEW_HOUR, _NEW_DAY, _NEW_BASE, _FIRST_NEW, _SERVICE_FAILURES, _GROWING, _SOURCES = (word(CLOCK + i) for i in (1, 2, 3, 4, 5, 6, 7))
+_TRIED = word(_SOURCES + 3 * DISTINCT)
+SERVICE_NUMBERS, SERVICE_SKETCHES = int(_TRIED) + 2 * DISTINCT - CLOCK, 5
+_ARRIVED, _ARRIVED_BASE, _WATCHED, _MARKED = (word(CLOCK + i) for i in (1, 2, 3, 5))  # of an account
+TARGET_NUMBERS = 6
+SESSION_NUMBERS = 10  # clock, counts of kinds 0..7, successes
+_KNOWN_SOURCE, KNOWN_SUCCESS, _KNOWN_TARGET = (np.uint64(0x5EED10 + i) for i in range(3))
+
+
+class Logins(NamedTuple):
+    """What is remembered of a shard's logins."""
+
+    sessions: Slab
+    sources: Slab
+    services: Slab
+    targets: Slab  # accounts as they are attacked
+    users: Slab  # accounts as they log in, one token epoch each
+    habits: Slab  # counts of networks, hours, methods, hosts: of role groups and the tenant
+    now: Bloom
+    before: Bloom
+    clock: NDArray[np.int64]  # latest event time, start of the filters' generation, first event time; µs
+
+
+class Attempts(NamedTuple):
+    """n authentication events as columns for the kernel; texts and addresses as identities."""
+
+    time: NDArray[np.int64]
+    source: NDArray[np.uint64]
+    inside: NDArray[np.uint8]
+    network: NDArray[np.uint64]  # configured network, or the address's /16 or /32
+    place: NDArray[np.uint64]  # configured network, 0 outside: the kind of network for the hours
+    host: NDArray[np.uint64]
+    user: NDArray[np.uint64]
+    group: NDArray[np.uint64]
+    method: NDArray[np.uint64]
+    by_key: NDArray[np.uint8]  # public key or certificate
+    outcome: NDArray[np.uint8]  # 0 = no attempt
+    session: NDArray[np.uint64]
+    kind: NDArray[np.uint8]
+    count: NDArray[np.uint16]
+    hour: NDArray[np.int64]  # 0..47, see calendar
+    epoch: NDArray[np.int32]
+    seen: NDArray[np.uint64]  # (n, 4): account, provider, region, band; 0 without such a memory
+
+
+@part
+def new_attempts(state: Logins, e: Attempts, i: int) -> float:
+    """How many attempts event i adds to those already reported for its connection."""
+    if e.outcome[i] == 0:
+        return 0.0
+    count = float(max(1, np.int64(e.count[i])))
+    if e.session[i] == 0 or e.kind[i] == 0:
+        return count
+    s = state.sessions
+    slot = slab.slot_of(s, e.session[i], e.time[i])
+    idle = elapsed(s, slot, e.time[i])
+    if idle > _SESSION:
+        for j in range(1, SESSION_NUMBERS):
+            s.num[slot, CLOCK + j] = 0.0
+    if e.outcome[i] == SUCCESS:
+        s.num[slot, CLOCK + 9] += 1.0
+        return 1.0 if s.num[slot, CLOCK + 9] == 1.0 else 0.0
+    return _grown(s, slot, CLOCK + 1 + min(7, np.int64(e.kind[i])), count)
+
+
+@part
+def _grown(s: Slab, slot: int, place: int, count: float) -> float:
+    largest = 0.0
+    for j in range(CLOCK + 1, CLOCK + 9):
+        largest = max(largest, s.num[slot, j])
+    s.num[slot, place] += count
+    return max(0.0, s.num[slot, place] - largest)
+
+
+@part
+def source(state: Logins, e: Attempts, i: int, attempts: float, novelty: float, x: NDArray[np.float64]) -> int:
+    """The source's counters after event i, into x (12); a success shows what went before it. Returns the slot."""
+    s, t = state.sources, e.time[i]
+    slot = slab.slot_of(s, e.source[i], t)
+    seconds = elapsed(s, slot, t)
+    failed = attempts if e.outcome[i] == FAILURE else 0.0
+    if failed > 0.0:
+        _note_failures(s, slot, t, failed)
+    x[0] = decayed(s, slot, _FAILURES, seconds, fading(seconds, MINUTE), failed)
+    ten = fading(seconds, TEN)
+    x[1] = decayed(s, slot, _FAILURES + 1, seconds, ten, failed)
+    x[2] = decayed(s, slot, _FAILURES + 2, seconds, fading(seconds, HOUR), failed)
+    x[3] = decayed(s, slot, _FAILURES + 3, seconds, fading(seconds, DAY), failed)
+    x[4] = decayed(s, slot, _ATTEMPTS, seconds, ten, attempts)
+    user = e.user[i] if failed > 0.0 else np.uint64(0)
+    x[5] = distinct(s, slot, _USERS, _S0, t, HOUR, user)
+    x[6] = distinct(s, slot, _USERS + DISTINCT, _S1, t, DAY, user)
+    x[7] = distinct(s, slot, _HOSTS, _S2, t, DAY, e.host[i])
+    x[8] = s.num[slot, SINCE]
+    x[9] = s.num[slot, _SPELLS]
+    x[10] = (t - s.num[slot, _BEGAN]) / SECOND / HOUR if s.num[slot, _BEGAN] > 0.0 else 0.0
+    x[10] = max(0.0, x[10])
+    x[11] = novelty
+    return slot
+
+
+@part
+def _note_failures(s: Slab, slot: int, t: np.int64, failed: float) -> None:
+    if s.num[slot, _BEGAN] == 0.0:
+        s.num[slot, _BEGAN] = t
+    if s.num[slot, _LAST] == 0.0 or t - s.num[slot, _LAST] > _SPELL * SECOND:
+        s.num[slot, _SPELLS] += 1.0
+    s.num[slot, _LAST] = max(s.num[slot, _LAST], float(t))
+    s.num[slot, SINCE] += failed
+
+
+@part
+def succeed(state: Logins, e: Attempts, i: int, slot: int) -> bool:
+    """A success: the source's run of failures ends. Whether the rule "success after failures" holds."""
+    s = state.sources
+    before = bloom.seen(state.now, state.before, combine(KNOWN_SUCCESS, e.source[i]))
+    rule = not before and e.by_key[i] == 0 and s.num[slot, SINCE] >= RULE_FAILURES
+    s.num[slot, SINCE] = 0.0
+    s.num[slot, _SPELLS] = 0.0
+    s.num[slot, _BEGAN] = 0.0
+    s.num[slot, _LAST] = 0.0
+    return rule
+
+
+@part
+def _growth(recent: float, base: float, watched: float, hours: float) -> float:
+    """log2 of recent arrivals (decayed over `hours`) over what the rate of the last three days would give after `watched` hours."""
+    known = 1.0 - float(np.exp2(-watched / _BASE))
+    rate = base / (_BASE * max(known, 1e-9))
+    expected = rate * hours * (1.0 - float(np.exp2(-watched / hours)))
+    return math.log2((recent + 1.0) / (expected + 1.0))
+
+
+@part
+def _account_growth(state: Logins, e: Attempts, i: int) -> tuple[float, bool]:
+    """How much faster than in the last days new sources come to this account here, and whether that just became so."""
+    s, t = state.targets, e.time[i]
+    key = combine(e.host[i], e.user[i])
+    slot = slab.slot_of(s, key, t)
+    seconds = elapsed(s, slot, t)
+    arrived = 0.0 if bloom.seen(state.now, state.before, combine(_KNOWN_TARGET, combine(key, e.source[i]))) else 1.0
+    if s.num[slot, _WATCHED] == 0.0:
+        s.num[slot, _WATCHED] = t
+    day = decayed(s, slot, _ARRIVED, seconds, fading(seconds, DAY), arrived)
+    base = decayed(s, slot, _ARRIVED_BASE, seconds, fading(seconds, _BASE * HOUR), arrived)
+    watched = max(0.0, (t - s.num[slot, _WATCHED]) / SECOND / HOUR)
+    growth = _growth(day, base, watched, 24.0)
+    grows = growth >= 2.0 and day >= 3.0 and (s.num[slot, _MARKED] == 0.0 or t - s.num[slot, _MARKED] > DAY * SECOND)
+    if grows:
+        s.num[slot, _MARKED] = t
+    return growth, grows
+
+
+@part
+def service(state: Logins, e: Attempts, i: int, failed: float, x: NDArray[np.float64]) -> bool:
+    """The attacked service's counters after failed attempts from a source that never succeeded, into x (12); False below 10 sources."""
+    growth, grows = _account_growth(state, e, i)
+    s, t = state.services, e.time[i]
+    slot = slab.slot_of(s, e.host[i], t)
+    seconds = elapsed(s, slot, t)
+    arrived = 0.0 if bloom.seen(state.now, state.before, combine(_KNOWN_SOURCE, combine(e.host[i], e.source[i]))) else 1.0
+    if s.num[slot, _FIRST_NEW] == 0.0:
+        s.num[slot, _FIRST_NEW] = t
+    watched = max(0.0, (t - s.num[slot, _FIRST_NEW]) / SECOND / HOUR)
+    hour, day = fading(seconds, HOUR), fading(seconds, DAY)
+    x[0] = distinct(s, slot, _SOURCES, _S0, t, TEN, e.source[i])
+    x[1] = distinct(s, slot, _SOURCES + DISTINCT, _S1, t, HOUR, e.source[i])
+    x[2] = distinct(s, slot, _SOURCES + 2 * DISTINCT, _S2, t, DAY, e.source[i])
+    x[3] = decayed(s, slot, _NEW_HOUR, seconds, hour, arrived)
+    x[4] = decayed(s, slot, _NEW_DAY, seconds, day, arrived)
+    base = decayed(s, slot, _NEW_BASE, seconds, fading(seconds, _BASE * HOUR), arrived)
+    x[5] = _growth(x[3], base, watched, 1.0)
+    x[6] = _growth(x[4], base, watched, 24.0)
+    x[7] = distinct(s, slot, _TRIED, _S3, t, HOUR, e.user[i])
+    x[8] = distinct(s, slot, _TRIED + DISTINCT, _S4, t, DAY, e.user[i])
+    x[9] = growth
+    x[10] = decayed(s, slot, _GROWING, seconds, hour, 1.0 if grows else 0.0)
+    x[11] = decayed(s, slot, _SERVICE_FAILURES, seconds, hour, failed)
+    return bool(x[2] >= MIN_SOURCES)

@@ -1,0 +1,128 @@
+"""The pass over authentication events: which counters each event touches, in which order."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from detector.decode import ecs
+from detector.features import authentication, bloom, logins, slab
+from detector.features.authentication import FAILURE, KNOWN_SUCCESS, SINCE, SUCCESS, Attempts, Logins
+from detector.features.calendar import hour_bins
+from detector.features.columns import SOURCE_INSIDE, sides
+from detector.features.hashing import address_ids, combine, network_ids, text_ids, words
+from detector.features.jit import kernel, part
+
+_ACTIONS = {"login": 1, "ticket": 1, "elevate": 2}  # 2: counts as an attempt only when it fails
+_METHODS_BY_KEY = {"publickey": 1, "certificate": 1}
+_INSIDE_UNLISTED = np.uint64(3)
+_NO_SOURCE = np.uint64(0xA0)
+
+
+def fresh(limit: int) -> Logins:
+    """Nothing seen yet; at most `limit` entities of each kind."""
+    a = authentication
+    return Logins(
+        sessions=slab.fresh(a.SESSION_NUMBERS, 0, limit),
+        sources=slab.fresh(a.SOURCE_NUMBERS, a.SOURCE_SKETCHES, limit),
+        services=slab.fresh(a.SERVICE_NUMBERS, a.SERVICE_SKETCHES, limit),
+        targets=slab.fresh(a.TARGET_NUMBERS, 0, limit),
+        users=slab.fresh(logins.USER_NUMBERS, logins.USER_SKETCHES, limit),
+        habits=slab.fresh(logins.HABIT_NUMBERS, 0, limit),
+        now=bloom.fresh(),
+        before=bloom.fresh(),
+        clock=np.zeros(3, np.int64),
+    )
+
+
+def _outcomes(events: pl.DataFrame) -> NDArray[np.uint8]:
+    """SUCCESS or FAILURE of each attempt to log in, 0 for everything else; shape (n,)."""
+    action = words(events, "event.action", _ACTIONS)
+    outcome = words(events, "event.outcome", {"success": SUCCESS, "failure": FAILURE})
+    return np.where((action == 1) | ((action == 2) & (outcome == FAILURE)), outcome, 0).astype(np.uint8)
+
+
+def attempts(events: pl.DataFrame, time: NDArray[np.int64], zone: ZoneInfo) -> Attempts:
+    """The columns of authentication events; `time` is the event time in µs, limited by the caller."""
+    listed = text_ids(events, "source.network")
+    inside = sides(events) & SOURCE_INSIDE
+    host = text_ids(events, "host.name")
+    host = np.where(host == 0, text_ids(events, "event.dataset") ^ text_ids(events, "observer.name"), host)
+    address = address_ids(events, "source.ip")
+    network = np.where(listed != 0, listed, np.where(inside == 1, _INSIDE_UNLISTED, network_ids(events, "source.ip")))
+    target, user = text_ids(events, "user.target.name"), text_ids(events, "user.name")
+    group = text_ids(events, "user.roles") ^ text_ids(events, "user.kind")
+    seen = [ecs.numbers(events, f"seen.{name}") for name in ("account", "provider", "region", "band")]
+    return Attempts(
+        time, np.where(address == 0, host ^ _NO_SOURCE, address), inside, network, listed, host, np.where(target != 0, target, user),
+        group, text_ids(events, "authentication.method"), words(events, "authentication.method", _METHODS_BY_KEY), _outcomes(events),
+        ecs.numbers(events, "session.key").astype(np.uint64, copy=False), ecs.numbers(events, "attempt.kind").astype(np.uint8, copy=False),
+        ecs.numbers(events, "attempt.count").astype(np.uint16, copy=False), hour_bins(time, zone),
+        ecs.numbers(events, "event.epoch").astype(np.int32, copy=False), np.stack(seen, axis=1).astype(np.uint64, copy=False),
+    )  # fmt: skip
+
+
+def roomy(state: Logins) -> Logins:
+    """The same memory with room for more; the filters turn when their generation is over."""
+    now, before = state.now, state.before
+    if state.clock[0] - state.clock[1] > bloom.GENERATION:
+        now, before = bloom.fresh(), now
+        state.clock[1] = state.clock[0]
+    slabs = [slab.room(s, 128) for s in state[:6]]
+    return Logins(*slabs, bloom.room(now), before, state.clock)
+
+
+@part
+def _stop(state: Logins) -> bool:
+    return (
+        slab.crowded(state.sessions, 8)
+        or slab.crowded(state.sources, 8)
+        or slab.crowded(state.services, 8)
+        or slab.crowded(state.targets, 8)
+        or slab.crowded(state.users, 8)
+        or slab.crowded(state.habits, 64)
+        or bloom.crowded(state.now)
+        or state.clock[0] - state.clock[1] > bloom.GENERATION
+    )
+
+
+@kernel
+def advance(
+    state: Logins, e: Attempts, first: int, x_source: NDArray[np.float64], weight: NDArray[np.int32], rule: NDArray[np.uint8],
+    x_service: NDArray[np.float64], service_row: NDArray[np.int64], x_user: NDArray[np.float64], user_row: NDArray[np.int64],
+    services: int, users: int,
+) -> tuple[int, int, int]:  # fmt: skip
+    """Events from `first` on, until all are done or the memory needs `roomy`.
+
+    Fills x_source (n, 12), weight (n: new attempts) and rule (n); x_service, service_row and x_user, user_row from rows
+    `services` and `users` on. Returns (next event, service rows so far, user rows so far).
+    """
+    for i in range(first, len(e.time)):
+        if _stop(state):
+            return i, services, users
+        if state.clock[2] == 0:
+            state.clock[:] = e.time[i]
+        state.clock[0] = max(state.clock[0], e.time[i])
+        new = authentication.new_attempts(state, e, i)
+        weight[i] = np.int32(new)
+        slot = authentication.source(state, e, i, new, logins.network_novelty(state, e.network[i]), x_source[i])
+        if new == 0.0:
+            continue
+        if e.outcome[i] == SUCCESS:
+            failures = state.sources.num[slot, SINCE]
+            if e.user[i] != 0:
+                logins.login(state, e, i, failures, x_user[users])
+                user_row[users] = i
+                users += 1
+            rule[i] = authentication.succeed(state, e, i, slot)
+        else:
+            if e.user[i] != 0:
+                logins.fail(state, e, i, new)
+            if not bloom.known(state.now, state.before, combine(KNOWN_SUCCESS, e.source[i])):
+                service_row[services] = i
+                if authentication.service(state, e, i, new, x_service[services]):
+                    services += 1
+    return len(e.time), services, users

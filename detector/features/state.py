@@ -1,0 +1,158 @@
+"""All that the features remember of one shard, and how a batch of its events moves it on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from detector.decode import ecs
+from detector.features import authentication, authkernel, bloom, firewall, logins, slab
+from detector.features.authentication import Logins
+from detector.features.bloom import Bloom
+from detector.features.columns import times
+from detector.features.firewall import Network
+from detector.features.slab import Slab
+from detector.features.table import ModelTable
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """m vectors of one model, in stream order.
+
+    X       float64 (m, F), scaled as the model's table says; always finite
+    row     int64 (m), index into the batch's events
+    weight  int32 (m), what the row counts: new attempts for logins (0 = a repeated report), 1 for network events
+    entity  uint64 (m), whom the row is about (of a pair: its source); for caps per entity in training
+    rule    bool (m), a rule of the model holds: for auth-source "success after failures"
+    """
+
+    X: NDArray[np.float64]
+    row: NDArray[np.int64]
+    weight: NDArray[np.int32]
+    entity: NDArray[np.uint64]
+    rule: NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class FeatureState:
+    """The memory of one shard. Changed in place by `step`; `dump` and `load` keep it exactly."""
+
+    network: Network
+    logins: Logins
+    zone: ZoneInfo
+
+    @classmethod
+    def fresh(cls, entities: int = 500_000, timezone: str = "Europe/Berlin") -> FeatureState:
+        """Nothing seen yet; at most `entities` of each kind are held."""
+        return cls(firewall.fresh(entities), authkernel.fresh(entities), ZoneInfo(timezone))
+
+
+def scale(table: ModelTable, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Raw amounts as the table wants them: log2(1 + amount) where its scale says so."""
+    log = np.array([feature.scale == "log2" for feature in table.features])
+    return np.where(log, np.log2(1.0 + np.where(log, x, 0.0)), x)
+
+
+def step(state: FeatureState, events: pl.DataFrame, tables: Mapping[str, ModelTable]) -> dict[str, Rows]:
+    """Vectors of every model for a batch, in stream order. However the stream is cut, the same vectors come out (I1).
+
+    Every event of category network or authentication yields at least one vector.
+    """
+    time = times(events)
+    category = ecs.codes(events, "event.category")
+    names = ecs.values(events, "event.category")
+    found: dict[str, Rows] = {}
+    for name, advance in (("network", _network), ("authentication", _logins)):
+        if name in names:
+            where = np.flatnonzero(category == names.index(name))
+            if len(where) > 0:
+                chosen = events if len(where) == len(events) else events[where]
+                found |= {model: _scaled(tables[model], rows, where) for model, rows in advance(state, chosen, time[where]).items()}
+    return found
+
+
+def _scaled(table: ModelTable, rows: Rows, where: NDArray[np.int64]) -> Rows:
+    return Rows(scale(table, rows.X), where[rows.row], rows.weight, rows.entity, rows.rule)
+
+
+def _network(state: FeatureState, events: pl.DataFrame, time: NDArray[np.int64]) -> dict[str, Rows]:
+    e = firewall.flows(events, time)
+    n = len(time)
+    x_source, x_pair = np.zeros((n, firewall.SOURCE_FEATURES)), np.zeros((n, firewall.PAIR_FEATURES))
+    pair_row = np.zeros(n, np.int64)
+    done = pairs = 0
+    while done < n:
+        state.network = firewall.roomy(state.network)
+        done, pairs = firewall.advance(state.network, e, done, x_source, x_pair, pair_row, pairs)
+    return {"firewall-source": _plain(x_source, np.arange(n), e), "firewall-pair": _plain(x_pair[:pairs], pair_row[:pairs], e)}
+
+
+def _plain(x: NDArray[np.float64], row: NDArray[np.int64], e: firewall.Flows) -> Rows:
+    return Rows(x, row, np.ones(len(row), np.int32), e.source[row], np.zeros(len(row), np.bool_))
+
+
+def _logins(state: FeatureState, events: pl.DataFrame, time: NDArray[np.int64]) -> dict[str, Rows]:
+    e = authkernel.attempts(events, time, state.zone)
+    n = len(time)
+    x_source, weight, rule = np.zeros((n, authentication.SOURCE_FEATURES)), np.zeros(n, np.int32), np.zeros(n, np.uint8)
+    x_service, service_row = np.zeros((n, authentication.SERVICE_FEATURES)), np.zeros(n, np.int64)
+    x_user, user_row = np.zeros((n, logins.USER_FEATURES)), np.zeros(n, np.int64)
+    done = services = users = 0
+    while done < n:
+        state.logins = authkernel.roomy(state.logins)
+        done, services, users = authkernel.advance(
+            state.logins, e, done, x_source, weight, rule, x_service, service_row, x_user, user_row, services, users
+        )
+    none = np.zeros(n, np.bool_)
+    user_row, service_row = user_row[:users], service_row[:services]
+    return {
+        "auth-source": Rows(x_source, np.arange(n), weight, e.source, rule.view(np.bool_)),
+        "auth-user": Rows(x_user[:users], user_row, weight[user_row], e.user[user_row], none[:users]),
+        "auth-service": Rows(x_service[:services], service_row, weight[service_row], e.host[service_row], none[:services]),
+    }
+
+
+def dump(state: FeatureState) -> Arrays:
+    """Every array of the memory by a dotted name: network.sources.word, …"""
+    arrays: Arrays = {}
+    for room, memory in (("network", state.network), ("logins", state.logins)):
+        for name, value in memory._asdict().items():
+            if isinstance(value, Slab):
+                arrays |= {f"{room}.{name}.{part}": array for part, array in slab.dump(value).items()}
+            elif isinstance(value, Bloom):
+                arrays |= {f"{room}.{name}.{part}": array for part, array in value._asdict().items()}
+            else:
+                arrays[f"{room}.{name}"] = value
+    return arrays
+
+
+def load(arrays: Arrays, timezone: str) -> FeatureState:
+    """The memory whose arrays these are."""
+    empty = FeatureState.fresh(1000, timezone)
+    network = Network(**{name: _part(arrays, f"network.{name}", value) for name, value in empty.network._asdict().items()})
+    known = Logins(**{name: _part(arrays, f"logins.{name}", value) for name, value in empty.logins._asdict().items()})
+    return FeatureState(network, known, empty.zone)
+
+
+def _part(arrays: Arrays, name: str, like: Slab | Bloom | NDArray[np.int64]) -> Slab | Bloom | NDArray[np.int64]:
+    if isinstance(like, Slab):
+        return slab.load({part: arrays[f"{name}.{part}"] for part in ("word", "info")})
+    if isinstance(like, Bloom):
+        return bloom.Bloom(np.array(arrays[f"{name}.bits"], np.uint64), np.array(arrays[f"{name}.info"], np.int64))
+    return np.array(arrays[name], np.int64)
+
+
+def schema() -> str:
+    """Changes whenever the meaning of the arrays does; an older snapshot is then not loaded but replayed."""
+    shapes = [(name, array.dtype.str, array.shape[1:]) for name, array in sorted(dump(FeatureState.fresh(1000)).items())]
+    return f"{VERSION}:{shapes}"
+
+
+VERSION = 1  # raise it when a number in a row changes its meaning without changing its place
