@@ -123,6 +123,7 @@ class Page(Struct, frozen=True, forbid_unknown_fields=True):
     """The page with incidents, /metrics, /healthz and /readyz."""
 
     listen: Annotated[str, doc("address:port; the page has no login of its own, so keep it behind one")] = "127.0.0.1:8765"
+    route_listen: Annotated[str, doc("the same for ROUTE: /metrics, /healthz and /readyz")] = "127.0.0.1:8766"
 
 
 class Budget(Struct, frozen=True, forbid_unknown_fields=True):

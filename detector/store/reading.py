@@ -34,21 +34,22 @@ class Reader:
         return self._rows(sql, {"tenant": tenant, "status": status, "limit": limit})
 
     def incident(self, id_: str, rows: int = 50, samples: int = 50) -> Document | None:
-        """One incident with its strongest evidence; `evidence_rest` is how many more rows there are."""
+        """One incident with the `rows` strongest values of each field; `evidence_rest` says per field how many more there are."""
         found = self._rows(f"SELECT {SHORT} FROM public.incidents WHERE id::text = %(id)s", {"id": id_})  # noqa: S608 - likewise
         if not found:
             return None
         arguments = {"id": id_, "rows": rows, "samples": samples}
         evidence = self._rows(
             """
-            SELECT field, value, events, first, last, count(*) OVER () AS total FROM public.evidence
-            WHERE incident_id = %(id)s::uuid ORDER BY events DESC, field, value LIMIT %(rows)s
+            SELECT field, value, events, first, last, total FROM (
+                SELECT *, count(*) OVER (PARTITION BY field) AS total,
+                    row_number() OVER (PARTITION BY field ORDER BY events DESC, value) AS place
+                FROM public.evidence WHERE incident_id = %(id)s::uuid
+            ) AS ranked WHERE place <= %(rows)s ORDER BY field, events DESC, value
             """,
             arguments,
         )
-        total = evidence[0]["total"] if evidence else 0
-        for row in evidence:
-            del row["total"]
+        rest = {row["field"]: max(0, row.pop("total") - rows) for row in evidence}
         behind = self._rows(
             """
             SELECT time, log_topic, log_partition, log_offset, fields FROM public.events_recent
@@ -56,7 +57,7 @@ class Reader:
             """,
             arguments,
         )
-        return {**found[0], "evidence": evidence, "evidence_rest": total - len(evidence), "samples": behind}
+        return {**found[0], "evidence": evidence, "evidence_rest": rest, "samples": behind}
 
     def health(self) -> list[Document]:
         """One row per shard and per reporting process: component, instance, reported, age in seconds, values."""

@@ -24,10 +24,10 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from detector.store.database import Away
 from detector.web.words import WORDS
 
 HERE = Path(__file__).parent
-SHOWN = 50  # rows of evidence per field on the page; the database holds up to 10,000
 BERLIN = ZoneInfo("Europe/Berlin")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -41,12 +41,8 @@ MARKS = {"low": "○", "medium": "◐", "high": "●", "critical": "▲"}  # a s
 Json = Mapping[str, Any]
 
 
-class Unavailable(Exception):
-    """The store cannot answer now; the page says so and tries again on the next request."""
-
-
 class Incidents(Protocol):
-    """What the page reads. Both may raise Unavailable."""
+    """What the page reads. Both raise Away while the database does not answer; the next request asks again."""
 
     def list_incidents(self, limit: int) -> Sequence[Json]: ...
 
@@ -130,18 +126,18 @@ def application(
     async def index(request: Request) -> Response:
         try:
             rows = await run_in_threadpool(incidents.list_incidents, 200)
-        except Unavailable:
+        except Away:
             return render("message.html", request, 503, message="unavailable")
         return render("list.html", request, incidents=rows, live=request.query_params.get("live") == "1")
 
     async def one(request: Request) -> Response:
         try:
             found = await run_in_threadpool(incidents.incident, request.path_params["id"])
-        except Unavailable:
+        except Away:
             return render("message.html", request, 503, message="unavailable")
         if found is None:
             return render("message.html", request, 404, message="missing")
-        return render("incident.html", request, i=found, evidence=by_field(found.get("evidence", ())), shown=SHOWN)
+        return render("incident.html", request, i=found, evidence=by_field(found["evidence"]))
 
     def probe(check: Callable[[], str | None]) -> Callable[[Request], Response]:
         def answer(_: Request) -> Response:

@@ -1,0 +1,5 @@
+"""`python -m detector` is `tuermer`."""
+
+from detector.cli import main
+
+main()

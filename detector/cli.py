@@ -1,0 +1,225 @@
+"""The command line: verbs only. Each verb parses its words, calls one function and prints what it returns.
+
+Exit codes: 0 done, 1 failed (one sentence on standard error), 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from detector import __version__
+
+app = App(
+    name="tuermer",
+    version=__version__,
+    help="Türmer: explained anomaly alerts from firewall and authentication logs. People decide; nothing is blocked.",
+)
+keys = App(name="keys", help="Make keys. Private halves stay in files that only you can read.")
+models = App(name="models", help="The models at hand: list, show, verify.")
+app.command(keys)
+app.command(models)
+
+ConfigFile = Annotated[Path, Parameter(name=["--config", "-c"], help="The configuration file.")]
+DEFAULT_CONFIG = Path("tuermer.toml")
+
+
+class Failed(Exception):
+    """The command could not do its work; the text is the one sentence for the operator."""
+
+
+@app.command
+def run(*, config: ConfigFile = DEFAULT_CONFIG, role: Literal["all", "route", "score"] = "all") -> None:
+    """Watch real topics: read them from Kafka, write incidents to PostgreSQL, serve the page. Ends cleanly on Ctrl-C or SIGTERM."""
+    from detector.run import run_role
+
+    run_role(config, role, dict(os.environ))
+
+
+@app.command
+def demo(*, listen: str = "127.0.0.1:8765", state: Path = Path("var"), language: Literal["de", "en"] = "de", hours: int = 24) -> None:
+    """Watch a simulated city: the last hours in fast motion, then live. Needs neither Kafka nor a database server."""
+    from detector.demo import Demo
+
+    Demo.open(state, listen, language, hours).run()
+
+
+@app.command
+def decode(*, format: str = "auto", year: int | None = None, timezone: str = "Europe/Berlin") -> None:  # noqa: A002 - the option's name
+    """Check a format: log lines on standard input, one JSON object per line on standard output. Shows plain values, stores nothing."""
+    from detector.decode import decode_lines
+
+    for answers in decode_lines(_chunks(sys.stdin.buffer.read), format=format, year=year, timezone=timezone):
+        sys.stdout.write("".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers))
+
+
+def _chunks(read: object) -> Iterator[list[bytes]]:
+    """Lines of standard input in batches, without their line ends."""
+    del read
+    batch: list[bytes] = []
+    for line in sys.stdin.buffer:
+        batch.append(line.rstrip(b"\r\n"))
+        if len(batch) == 10_000:
+            yield batch
+            batch = []
+    if batch != []:
+        yield batch
+
+
+@app.command
+def replay(
+    *files: Path,
+    format: str = "auto",  # noqa: A002 - the option's name
+    year: int | None = None,
+    timezone: str = "Europe/Berlin",
+    tenant: str = "replay",
+    warmup: str = "0d",
+    incidents: Path | None = None,
+    scores: Path | None = None,
+) -> None:
+    """The same two steps over log files, by event time; prints the incidents. Nothing is stored but what you name.
+
+    Parameters
+    ----------
+    warmup
+        Incidents that open in the first part of the stream are learned from but not shown: 7d, 12h, 30m.
+    incidents
+        Write the incidents as JSON lines.
+    scores
+        Write one row per model and event as Parquet.
+    """
+    from detector.replay import replay_files
+
+    for line in replay_files(files, format, year, timezone, tenant, warmup, incidents, scores):
+        print(line)
+
+
+@app.command(name="try")
+def try_topic(topic: str, *, config: ConfigFile = DEFAULT_CONFIG, records: int = 10_000) -> None:
+    """Read some records of a topic, commit and store nothing, and say per device what would come of them."""
+    from detector.tryout import report
+
+    print(report(config, topic, records, dict(os.environ)))
+
+
+@app.command
+def simulate(
+    *,
+    days: int = 1,
+    seed: int = 1,
+    attacks: str = "all",
+    people: int = 120,
+    out: Path | None = None,
+    kafka: bool = False,
+    config: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Write a simulated city's log lines and labels.jsonl: into a folder, or into the configured topics.
+
+    Parameters
+    ----------
+    attacks
+        all, none, or names separated by commas: port-scan, password-spraying, brute-force, beaconing.
+    """
+    from detector.replay import simulate_to
+
+    print(simulate_to(days, seed, attacks, people, out, config if kafka else None, dict(os.environ)))
+
+
+@app.command
+def train(*, people: int = 320, days: int = 10, seed: int = 1, out: Path = Path("models")) -> None:
+    """Train and calibrate all models on the simulator's honest people and write them as candidates beside their tables."""
+    from detector.learn.baseline import train_baseline
+
+    for line in train_baseline(people=people, days=days, seed=seed, out=out):
+        print(line)
+
+
+@app.command
+def explain(incident: str, *, config: ConfigFile = DEFAULT_CONFIG, as_json: Annotated[bool, Parameter(name="--json")] = False) -> None:
+    """One incident of the database with its reasons and evidence."""
+    from detector.run import read_incident
+    from detector.web.terminal import lines
+
+    found = read_incident(config, incident, dict(os.environ))
+    if found is None:
+        raise Failed(f"there is no incident {incident}")
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False, indent=2, default=str))
+    else:
+        print("\n".join(lines(found, "de")))
+
+
+@keys.command(name="new")
+def keys_new(name: Literal["privacy", "signing", "dead-letters"], *, out: Path | None = None) -> None:
+    """Make a new key; refuses to overwrite an existing file."""
+    from detector.privacy.keyfiles import new_key
+
+    for path in new_key(name, out):
+        print(path)
+
+
+@models.command(name="list")
+def models_list(*, as_json: Annotated[bool, Parameter(name="--json")] = False) -> None:
+    """All models with their id, rows and date."""
+    from detector.learn.registry import listed
+
+    rows = listed()
+    print(json.dumps(rows, indent=2) if as_json else "\n".join(f"{row['model']:<16} {row['id']:<28} {row['features']} features" for row in rows))
+
+
+@models.command(name="show")
+def models_show(name: str) -> None:
+    """One model's manifest."""
+    from detector.learn.registry import manifest
+
+    print(json.dumps(manifest(name), indent=2, ensure_ascii=False))
+
+
+@models.command(name="verify")
+def models_verify() -> None:
+    """Check every model's files against its manifest and its pin or signature."""
+    from detector.learn.registry import verify
+
+    wrong = verify()
+    if wrong != []:
+        raise Failed("\n".join(wrong))
+    print("all models are as they were made")
+
+
+@app.command
+def doctor(*, config: ConfigFile = DEFAULT_CONFIG, as_json: Annotated[bool, Parameter(name="--json")] = False) -> None:
+    """Check configuration, broker, topics and rights, instance names, database, clock, disk and models; say what to do."""
+    from detector.doctor import examine
+
+    findings = examine(config, dict(os.environ))
+    if as_json:
+        print(json.dumps([{"check": f.check, "ok": f.ok, "text": f.text} for f in findings], indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(f"{'ok  ' if f.ok else 'FAIL'}  {f.check}: {f.text}" for f in findings))
+    if not all(f.ok for f in findings):
+        raise SystemExit(1)
+
+
+def main() -> None:
+    """Entry point of `tuermer`."""
+    from detector.config import ConfigError
+
+    try:
+        app(exit_on_error=False, print_error=True)
+    except CycloptsError:
+        raise SystemExit(2) from None
+    except (Failed, ConfigError) as error:
+        print(f"tuermer: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

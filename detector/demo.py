@@ -1,0 +1,169 @@
+"""`make run`: a simulated city, watched. The last hours in fast motion, then live; the same steps as with Kafka, in one process.
+
+The simulator is a source whose windows (10 minutes each) can be asked for again, so that a stopped run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from rich.console import Console
+
+from detector.assembly import core, router
+from detector.configload import load
+from detector.judge.findings import Changes
+from detector.lanes import Stopped, Tools
+from detector.pipeline import Router, route_step
+from detector.privacy.keys import FileKeyring, new_privacy
+from detector.records import concat
+from detector.scorer import LocalScorer
+from detector.simulate import City
+from detector.store import Applied, Store
+from detector.store.opening import Opened, open_database
+from detector.store.reading import Reader
+from detector.web.page import Probes, application, check_listen
+from detector.web.server import Page
+from detector.web.terminal import lines, progress
+
+SEED = 1
+PEOPLE = 120
+Language = Literal["de", "en"]
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """When this demo's city began; kept in the state folder so that every start continues the same days."""
+
+    start: datetime
+
+
+@dataclass(slots=True)
+class Demo:
+    """Everything that `run` needs, opened in the order of the journey."""
+
+    city: City
+    router: Router
+    opened: Opened
+    reader: Reader
+    scorer: LocalScorer
+    page: Page
+    language: Language
+    console: Console
+    stop: threading.Event
+    shown: dict[str, str] = field(default_factory=dict)  # incident id -> severity as last printed
+
+    @classmethod
+    def open(cls, state: Path, listen: str, language: Language, hours: int) -> Demo:
+        """Starts the embedded database and the page; makes key and configuration at the first start."""
+        console = Console(highlight=False, soft_wrap=True)
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        city = City(seed=SEED, people=PEOPLE, start=_begin(state, hours), attacks="all", attacks_from_day=0)
+        config = load(_configuration(state, city, listen), dict(os.environ))
+        opened = open_database(config, dict(os.environ))
+        keyring = FileKeyring.open(Path(config.privacy.key_file), {topic.timezone for topic in config.topics})
+        stop = threading.Event()
+        tools = Tools(Store(opened.daemon_url), _clock, stop.wait)
+        reader = Reader(opened.reader_url)
+        probes = Probes(lambda: None, lambda: None, lambda: b"")
+        page = Page(application(reader, probes, language), *check_listen(listen))
+        return cls(
+            city, router(config, keyring), opened, reader,
+            LocalScorer(core(config), tools, "simulated-city"), page, language, console, stop,
+        )  # fmt: skip
+
+    def run(self) -> None:
+        """Until Ctrl-C or SIGTERM."""
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: self.stop.set())
+        self.page.start()
+        self.console.print(f"{_GREETING[self.language]} {self.page.url}\n")
+        try:
+            with contextlib.suppress(Stopped):
+                self._show()
+                while not self.stop.is_set():
+                    self._window()
+                self.scorer.close()
+        finally:
+            self.page.stop()
+            self.opened.close()
+        self.console.print(_GOODBYE[self.language])
+
+    def _window(self) -> None:
+        """One window of the city, when its time has come: records -> ROUTE -> SCORE -> database -> terminal."""
+        unit = self.scorer.position
+        window = self.city.window(unit)
+        end = datetime.fromtimestamp(window.end / 1e6, UTC)
+        while (left := (end - datetime.now(UTC)).total_seconds()) > 0:
+            if self.stop.wait(min(left, 1.0)):
+                return
+        started = time.monotonic()
+        routed = route_step(concat(list(window.records.values())), self.router)
+        self.scorer.feed(unit, routed.events)
+        self._show()
+        rate = routed.counts.records / max(1e-6, time.monotonic() - started)
+        self._progress(rate, end)
+
+    def _show(self) -> None:
+        """Prints what is new or more severe than when it was printed last."""
+        for incident in reversed(self.reader.list_incidents(limit=50, status="open")):
+            if self.shown.get(incident["id"]) != incident["severity"]:
+                self.shown[incident["id"]] = incident["severity"]
+                self._clear()
+                for line in lines(incident, self.language):
+                    self.console.print(line, markup=False)
+
+    def _progress(self, rate: float, at: datetime) -> None:
+        text = progress(rate, at, datetime.now(UTC), len(self.shown), self.language)
+        if self.console.is_terminal:
+            sys.stdout.write(f"\r{text}")
+            sys.stdout.flush()
+        elif self.scorer.position % 12 == 0:
+            self.console.print(text, markup=False)
+
+    def _clear(self) -> None:
+        if self.console.is_terminal:
+            sys.stdout.write("\r\x1b[2K")
+
+
+_GREETING = {
+    "de": "Türmer beobachtet eine simulierte Stadt. Seite:",
+    "en": "Türmer is watching a simulated city. Page:",
+}
+_GOODBYE = {
+    "de": "\nBeendet. Der nächste Start geht hier weiter.",
+    "en": "\nStopped. The next start goes on from here.",
+}
+
+
+def _clock() -> int:
+    return time.time_ns() // 1000
+
+
+def _begin(state: Path, hours: int) -> datetime:
+    """The city's first moment: full hour, `hours` before the very first start."""
+    path = state / "demo.json"
+    if not path.exists():
+        start = (datetime.now(UTC) - timedelta(hours=hours)).replace(minute=0, second=0, microsecond=0)
+        path.write_bytes(msgspec.json.encode(Begun(start)))
+    return msgspec.json.decode(path.read_bytes(), type=Begun).start
+
+
+def _configuration(state: Path, city: City, listen: str) -> Path:
+    """The city's configuration as an administrator would write it, beside its key."""
+    key = state / "demo-privacy.key"
+    if not key.exists():
+        new_privacy(key, _clock())
+    path = state / "demo.toml"
+    extra = f'[database]\nurl = "embedded"\ndirectory = "postgres"\n\n[privacy]\nkey_file = "{key.name}"\n\n[page]\nlisten = "{listen}"\n'
+    path.write_text(city.config_toml() + "\n" + extra)
+    return path

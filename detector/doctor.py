@@ -1,0 +1,178 @@
+"""`tuermer doctor`: each check is one sentence that says what is wrong and what to do. Changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from detector.config import Config, ConfigError, Kafka
+from detector.configload import load
+from detector.learn.registry import verify
+from detector.privacy.keys import FileKeyring, KeyFileError
+from detector.sources.client import ClientError, arguments
+from detector.store.database import StoreError
+from detector.store.migrate import shipped
+from detector.store.opening import with_password
+
+FREE = 2 << 30  # bytes the state folder should have left: snapshots' cache and an embedded database
+SKEW = 60.0  # s between our clock and the database's
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was looked at, whether it holds, and one sentence."""
+
+    check: str
+    ok: bool
+    text: str
+
+
+def examine(path: Path, environ: Mapping[str, str], now: Callable[[], float] = time.time) -> list[Finding]:
+    """All checks, in the order in which one would mend them."""
+    try:
+        config = load(path, environ)
+    except ConfigError as error:
+        return [Finding("configuration", False, str(error))]
+    found = [Finding("configuration", True, f"{path} is complete and consistent")]
+    found += _key(config)
+    found += _disk(config)
+    found += _models()
+    if config.kafka is not None:
+        found += _kafka(config, config.kafka, environ)
+    found += _database(config, environ, now)
+    return found
+
+
+def _key(config: Config) -> list[Finding]:
+    path = Path(config.privacy.key_file)
+    try:
+        FileKeyring.open(path, {topic.timezone for topic in config.topics})
+    except KeyFileError as error:
+        return [Finding("privacy key", False, str(error))]
+    mode = path.stat().st_mode & 0o077
+    if mode != 0:
+        return [Finding("privacy key", False, f"{path} can be read by others; say chmod 600 {path}")]
+    return [Finding("privacy key", True, f"{path} is ours alone")]
+
+
+def _disk(config: Config) -> list[Finding]:
+    folder = Path(config.state.directory)
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    if free < FREE:
+        return [Finding("disk", False, f"{existing} has {free >> 20} MiB left; make room or set state.directory elsewhere")]
+    return [Finding("disk", True, f"{free >> 30} GiB free at {existing}")]
+
+
+def _models() -> list[Finding]:
+    wrong = verify()
+    if wrong != []:
+        return [Finding("models", False, sentence) for sentence in wrong]
+    return [Finding("models", True, "every model is as it was made")]
+
+
+def _kafka(config: Config, kafka: Kafka, environ: Mapping[str, str]) -> Iterator[Finding]:
+    try:
+        shared = arguments(kafka, environ)
+        with KafkaAdminClient(**shared, request_timeout_ms=10_000) as admin:
+            yield Finding("broker", True, f"{kafka.bootstrap_servers} answers")
+            there = set(admin.list_topics())
+            yield from _own_topics(admin, kafka, there)
+            yield from _instance(admin, kafka)
+        yield from _raw_topics(config, shared, there)
+    except ClientError as error:
+        yield Finding("broker", False, str(error))
+    except KafkaError as error:
+        yield Finding("broker", False, f"{kafka.bootstrap_servers}: {type(error).__name__}; check address, TLS and password")
+
+
+def _own_topics(admin: Any, kafka: Kafka, there: set[str]) -> Iterator[Finding]:
+    for name in (kafka.events_topic, kafka.dead_letters_topic, kafka.alerts_topic):
+        if name not in there:
+            text = "will be created at the first start" if kafka.create_topics else "is missing; create it or set kafka.create_topics = true"
+            yield Finding(f"topic {name}", kafka.create_topics, text)
+        elif name == kafka.events_topic:
+            (described,) = admin.describe_topics([name])
+            partitions = len(described["partitions"])
+            same = partitions == kafka.events_partitions
+            text = f"{partitions} partitions" if same else (
+                f"has {partitions} partitions and kafka.events_partitions is {kafka.events_partitions};"
+                " the number decides which shard lies where: set the configuration to what the topic has"
+            )  # fmt: skip
+            yield Finding(f"topic {name}", same, text)
+        else:
+            yield Finding(f"topic {name}", True, "is there")
+
+
+def _instance(admin: Any, kafka: Kafka) -> Iterator[Finding]:
+    group, name = f"{kafka.group}-route", f"{kafka.group}-route-{kafka.instance}"
+    described = admin.describe_groups([group])
+    members = [m for g in _values(described) for m in g.get("members", ())]
+    running = [m for m in members if m.get("group_instance_id") == name]
+    text = "is running now; a second start with this name would take over from it" if running else "is free"
+    yield Finding(f"instance {name}", True, text)
+
+
+def _values(described: Any) -> list[Any]:
+    return list(described.values()) if isinstance(described, dict) else list(described)
+
+
+def _raw_topics(config: Config, shared: dict[str, Any], there: set[str]) -> Iterator[Finding]:
+    """Existence and the right to read: the last record of each is asked for."""
+    for topic in config.topics:
+        if topic.name not in there:
+            yield Finding(f"topic {topic.name}", False, "is not in Kafka or not visible to this user; check its name and the ACL")
+            continue
+        consumer = KafkaConsumer(**shared, group_id=None, enable_auto_commit=False)
+        try:
+            places = [TopicPartition(topic.name, p) for p in sorted(consumer.partitions_for_topic(topic.name) or ())]
+            ends = consumer.end_offsets(places)
+            yield Finding(f"topic {topic.name}", True, f"{len(places)} partitions, {sum(ends.values()):,} records written so far")
+        except KafkaError as error:
+            yield Finding(f"topic {topic.name}", False, f"cannot be read ({type(error).__name__}); allow READ and DESCRIBE for this user")
+        finally:
+            consumer.close()
+
+
+def _database(config: Config, environ: Mapping[str, str], now: Callable[[], float]) -> Iterator[Finding]:
+    if config.database.url == "embedded":
+        yield Finding("database", True, f"embedded, started with Türmer in {config.database.directory}")
+        return
+    try:
+        with psycopg.connect(with_password(config.database.url, config, environ), connect_timeout=5) as connection:
+            version = connection.info.server_version
+            yield Finding("database", version >= 150_000, f"PostgreSQL {version // 10_000}" + ("" if version >= 150_000 else " is too old; 15 or newer"))
+            skew = abs(now() - _clock(connection))
+            yield Finding("clock", skew < SKEW, f"{skew:.0f} s from the database's" + ("" if skew < SKEW else "; let both follow the same NTP server"))
+            yield _migrations(connection)
+    except StoreError as error:
+        yield Finding("database", False, str(error))
+    except psycopg.Error as error:
+        reason = type(error).__name__
+        yield Finding("database", False, f"does not let us in ({reason}); check database.url, its password and pg_hba.conf")
+
+
+def _clock(connection: psycopg.Connection[Any]) -> float:
+    row = connection.execute("SELECT now()").fetchone()
+    assert row is not None
+    moment: datetime = row[0]
+    return moment.astimezone(UTC).timestamp()
+
+
+def _migrations(connection: psycopg.Connection[Any]) -> Finding:
+    wanted = len(shipped())
+    there = connection.execute("SELECT to_regclass('public.migrations')").fetchone()
+    if there is None or there[0] is None:
+        return Finding("schema", True, f"empty; {wanted} migrations will run at the first start")
+    row = connection.execute("SELECT count(*) FROM migrations").fetchone()
+    done = 0 if row is None else int(row[0])
+    return Finding("schema", done <= wanted, f"{done} of {wanted} migrations done" + ("" if done <= wanted else "; the database is newer than this program: update it"))

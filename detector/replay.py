@@ -1,0 +1,142 @@
+"""`tuermer replay`: the same two steps over log files, by event time, in memory; `simulate`: lines to files or topics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from detector.assembly import core, router
+from detector.config import Config, ConfigError, Topic
+from detector.configload import load
+from detector.decode import ecs
+from detector.judge.findings import Changes, EvidenceRow, Incident
+from detector.pipeline import route_step
+from detector.privacy.keys import MemoryKeyring
+from detector.simulate import City, produce, write
+from detector.sources.files import FileSource
+from detector.web.terminal import lines
+
+SPAN = re.compile(r"(\d+)([dhm])")
+UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+ROWS = 16_384  # events per step
+
+
+def span(text: str) -> timedelta:
+    """7d, 12h or 30m. Raises ConfigError otherwise."""
+    match = SPAN.fullmatch(text)
+    if match is None:
+        raise ConfigError(f"{text} is not a span of time; write 7d, 12h or 30m")
+    return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def events_of(files: Sequence[Path], format_: str, year: int | None, timezone: str, tenant: str) -> dict[str, pl.DataFrame]:
+    """All events of the files by shard, sorted by event time; tokens are made with a key that nobody keeps."""
+    topics = [Topic(name=str(path), tenant=tenant, format=format_, timezone=timezone) for path in files]
+    steps = router(Config(topics=topics), MemoryKeyring(), year=year)
+    source = FileSource(files)
+    parts: dict[str, list[pl.DataFrame]] = {}
+    while (batches := source.poll(0)) != []:
+        for records in batches:
+            for shard, frame in route_step(records, steps).events.items():
+                parts.setdefault(shard, []).append(frame)
+    return {shard: ecs.concat(frames).sort("@timestamp", maintain_order=True) for shard, frames in parts.items()}
+
+
+class Ledger:
+    """Incidents as the database would hold them, in memory: the last value of each, evidence added up."""
+
+    def __init__(self) -> None:
+        self.incidents: dict[str, Incident] = {}
+        self.evidence: dict[str, dict[tuple[str, str], EvidenceRow]] = {}
+
+    def take(self, changes: Changes) -> None:
+        self.incidents.update((incident.id, incident) for incident in (*changes.opened, *changes.updated))
+        for id_, rows in changes.evidence.items():
+            known = self.evidence.setdefault(id_, {})
+            for row in rows:
+                old = known.get((row.field, row.value))
+                known[row.field, row.value] = row if old is None else added(old, row)
+
+    def rows(self, since: int) -> list[dict[str, Any]]:
+        """As JSON of design section 9, in the order in which they opened, from event time `since` (µs) on."""
+        ordered = sorted(self.incidents.values(), key=lambda incident: (incident.opened, incident.id))
+        return [as_json(incident, self.evidence.get(incident.id, {}).values()) for incident in ordered if incident.opened >= since]
+
+
+def added(old: EvidenceRow, new: EvidenceRow) -> EvidenceRow:
+    return EvidenceRow(old.field, old.value, old.events + new.events, min(old.first, new.first), max(old.last, new.last))
+
+
+def moment(micros: int) -> str:
+    return datetime.fromtimestamp(micros / 1e6, UTC).isoformat()
+
+
+def as_json(incident: Incident, evidence: Iterable[EvidenceRow]) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(incident)
+    kind, value = found.pop("entity_kind"), found.pop("entity_value")
+    found |= {"entity": {"kind": kind, "value": value}, "status": "open", "one_in": round(1 / incident.p_value) if incident.p_value > 0 else None}
+    found |= {name: moment(getattr(incident, name)) for name in ("opened", "updated", "closes_at")}
+    found["evidence"] = [msgspec.to_builtins(row) | {"first": moment(row.first), "last": moment(row.last)} for row in evidence]
+    return found
+
+
+def replay_files(
+    files: Sequence[Path],
+    format_: str,
+    year: int | None,
+    timezone: str,
+    tenant: str,
+    warmup: str,
+    incidents: Path | None,
+    scores: Path | None,
+) -> Iterator[str]:
+    """Replays and yields readable lines, an incident after the other. Raises ConfigError for what cannot be read."""
+    missing = [str(path) for path in files if not path.is_file()]
+    if missing != [] or len(files) == 0:
+        raise ConfigError(f"no such file: {', '.join(missing)}" if missing != [] else "name at least one file")
+    judge = core(Config(topics=[Topic(name=str(path), tenant=tenant, timezone=timezone) for path in files]))
+    ledger, scored, since = Ledger(), [], 0
+    for shard, frame in events_of(files, format_, year, timezone, tenant).items():
+        state = judge.fresh(shard)
+        since = int(ecs.numbers(frame, "@timestamp")[0]) + round(span(warmup).total_seconds() * 1e6) if len(frame) > 0 else 0
+        for first in range(0, len(frame), ROWS):
+            changes, rows = judge.step_scored(state, frame[first : first + ROWS], scores is not None)
+            ledger.take(changes)
+            scored += rows
+    found = ledger.rows(since)
+    if incidents is not None:
+        incidents.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in found))
+    if scores is not None:
+        (pl.concat(scored) if scored != [] else pl.DataFrame()).write_parquet(scores)
+    for row in found:
+        yield from lines(row, "de")
+    yield f"{len(found)} Auffälligkeiten / anomalies"
+
+
+def simulate_to(
+    days: int, seed: int, attacks: str, people: int, out: Path | None, config_path: Path | None, environ: Mapping[str, str]
+) -> str:
+    """Writes the simulated days into `out`, or produces them into the configured Kafka; returns what was done."""
+    chosen: str | tuple[str, ...] = attacks if attacks in ("all", "none") else tuple(attacks.split(","))
+    city = City(seed=seed, people=people, start=datetime(2026, 3, 2, tzinfo=UTC), attacks=chosen)
+    if (out is None) == (config_path is None):
+        raise ConfigError("say where to: --out DIR for files, or --kafka for the configured brokers")
+    if out is not None:
+        write(city, days, out)
+        return f"{out}: firewall.log, auth.log, labels.jsonl and city.toml for {days} days"
+    assert config_path is not None
+    config = load(config_path, environ)
+    if config.kafka is None:
+        raise ConfigError(f"{config_path.name}: --kafka needs [kafka]")
+    from detector.sources.transaction import plain_producer
+
+    with plain_producer(config.kafka, environ) as send:
+        sent = produce(city, 0, days * city.windows_per_day, send)
+    return f"{np.sum(sent):,} lines to {config.kafka.bootstrap_servers}"

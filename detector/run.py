@@ -1,0 +1,178 @@
+"""`tuermer run`: the two roles as processes of their own, spawned and watched; each serves its health and metrics."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from kafka.errors import KafkaError
+
+from detector import daemon, scorer
+from detector.assembly import core, router
+from detector.config import Config, ConfigError, Kafka
+from detector.configload import load
+from detector.judge.findings import Changes
+from detector.lanes import LaneError, Tools
+from detector.logs import configure
+from detector.pipeline import Counts, route_step
+from detector.privacy.keys import FileKeyring, KeyFileError
+from detector.records import Place
+from detector.sources.client import ClientError
+from detector.sources.contract import SourceError
+from detector.store import Applied, Reader, Store, StoreError, open_database
+from detector.web.metrics import Metrics
+from detector.web.page import Probes, application, check_listen
+from detector.web.server import Page
+
+Role = Literal["all", "route", "score"]
+GRACE = 30.0  # s a role has to finish its batch after SIGTERM
+STALE = 60.0  # s without a turn of the loop: not healthy
+"""What ends a role with one sentence; anything else is a fault of ours and shows its trace."""
+SENTENCES = (ClientError, ConfigError, KeyFileError, LaneError, SourceError, StoreError)
+
+
+class Ended(Exception):
+    """A role has ended with a sentence for the operator."""
+
+
+def run_role(path: Path, role: Role, environ: Mapping[str, str]) -> None:
+    """Runs until SIGTERM or Ctrl-C. Raises Ended or ConfigError with one sentence."""
+    config = load(path, environ)
+    if config.kafka is None:
+        raise ConfigError(f"{path.name}: [kafka] is missing; `tuermer run` reads from Kafka (for files there is `tuermer replay`)")
+    configure(config.logs.format, config.logs.level)
+    if role == "all":
+        _supervise(path)
+        return
+    try:
+        {"route": _route, "score": _score}[role](config, config.kafka, environ, _stop_on_signals())
+    except SENTENCES as error:
+        raise Ended(str(error)) from error
+    except KafkaError as error:
+        raise Ended(f"Kafka at {config.kafka.bootstrap_servers}: {type(error).__name__}; `tuermer doctor` says more") from error
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    return stop
+
+
+def _supervise(path: Path) -> None:
+    """Both roles; when one ends by itself, the other is ended too, so that whoever watches us (systemd) starts both."""
+    stop = _stop_on_signals()
+    command = [sys.executable, "-m", "detector", "run", "--config", str(path), "--role"]
+    # Sessions of their own: Ctrl-C reaches them once, through us.
+    roles = {role: subprocess.Popen([*command, role], start_new_session=True) for role in ("route", "score")}
+    while not stop.wait(0.2) and all(process.poll() is None for process in roles.values()):
+        pass
+    fell = [role for role, process in roles.items() if process.poll() is not None]
+    for process in roles.values():
+        if process.poll() is None:
+            process.terminate()
+    for process in roles.values():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+        if process.poll() is None:
+            process.kill()  # what it had not committed is done again by the next start
+    if fell != [] and not stop.is_set():
+        raise Ended(f"{' and '.join(fell)} ended by itself; the reason stands above")
+
+
+@dataclass(slots=True)
+class Pulse:
+    """When the loop last turned, and what stands in the way of being ready."""
+
+    clock: Callable[[], float] = time.monotonic
+    last: float = field(default_factory=time.monotonic)
+    waiting: str | None = "starting"
+
+    def beat(self) -> None:
+        self.last, self.waiting = self.clock(), None
+
+    def healthy(self) -> str | None:
+        still = self.clock() - self.last
+        return None if still < STALE else f"the loop has not turned for {still:.0f} s"
+
+    def ready(self) -> str | None:
+        return self.waiting
+
+
+@contextlib.contextmanager
+def _serving(page: Page) -> Iterator[None]:
+    page.start()
+    try:
+        yield
+    finally:
+        page.stop()
+
+
+class _NoIncidents:
+    """ROUTE has no database and nothing to list."""
+
+    def list_incidents(self, limit: int) -> list[Any]:
+        del limit
+        return []
+
+    def incident(self, incident_id: str) -> None:
+        del incident_id
+
+
+def _route(config: Config, _kafka: Kafka, environ: Mapping[str, str], stop: threading.Event) -> None:
+    del environ
+    keyring = FileKeyring.open(Path(config.privacy.key_file), {topic.timezone for topic in config.topics})
+    steps, metrics, pulse = router(config, keyring), Metrics(), Pulse()
+
+    def observe(counts: Counts, behind: Mapping[Place, int]) -> None:
+        pulse.beat()
+        metrics.routed(counts, behind)
+
+    def tick(now: int, waiting: int | None) -> None:
+        keyring.advance(now, waiting)
+
+    probes = Probes(pulse.healthy, pulse.ready, metrics.text)
+    page = Page(application(_NoIncidents(), probes, config.language), *check_listen(config.page.route_listen))
+    with _serving(page):
+        daemon.route(config, lambda records: route_step(records, steps), stop, daemon.Hooks(observe, tick))
+
+
+def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threading.Event) -> None:
+    opened = open_database(config, environ)
+    metrics, pulse = Metrics(), Pulse()
+
+    def watch(changes: Changes, applied: Applied) -> None:
+        metrics.judged(changes, len(applied.notified))
+
+    tools = Tools(Store(opened.daemon_url, config.budget.per_day), scorer.wall_clock, stop.wait, owner=_owner(), watch=watch)
+    probes = Probes(pulse.healthy, pulse.ready, metrics.text)
+    page = Page(application(Reader(opened.reader_url), probes, config.language), *check_listen(config.page.listen))
+    try:
+        with _serving(page), contextlib.closing(scorer.consumer(kafka)) as consumer:
+            loop = scorer.Scorer(consumer, kafka.events_topic, core(config), tools)
+            loop.chores = (lambda _now: pulse.beat(), lambda _now: metrics.scored(loop.progress))
+            loop.run(stop)
+    finally:
+        opened.close()
+
+
+def _owner() -> str:
+    return f"{os.uname().nodename}:{os.getpid()}"
+
+
+def read_incident(path: Path, incident: str, environ: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """One incident of the configured database, or None."""
+    opened = open_database(load(path, environ), environ)
+    try:
+        return Reader(opened.reader_url).incident(incident)
+    finally:
+        opened.close()

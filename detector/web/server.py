@@ -1,0 +1,40 @@
+"""The page's server in a thread of its own: the loop of ROUTE or SCORE never waits for a browser."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import uvicorn
+from starlette.applications import Starlette
+
+PATIENCE = 5.0  # s for the server to come up or go down
+
+
+class Page:
+    """Serves an application on loopback; `start` returns when it answers, RuntimeError when the port is taken."""
+
+    def __init__(self, application: Starlette, host: str, port: int) -> None:
+        self._config = uvicorn.Config(application, host=host, port=port, log_config=None, access_log=False, server_header=False)
+        self._server = uvicorn.Server(self._config)
+        self._thread = threading.Thread(target=self._serve, name="page", daemon=True)
+        self._failed = False
+        self.url = f"http://{'[' + host + ']' if ':' in host else host}:{port}/"
+
+    def _serve(self) -> None:
+        try:
+            self._server.run()
+        except SystemExit:  # uvicorn's way of saying that it could not listen
+            self._failed = True
+
+    def start(self) -> None:
+        self._thread.start()
+        deadline = time.monotonic() + PATIENCE
+        while not self._server.started:
+            if self._failed or not self._thread.is_alive() or time.monotonic() > deadline:
+                raise RuntimeError(f"the page cannot listen at {self.url}: is another Türmer running? Choose another page.listen")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(PATIENCE)
