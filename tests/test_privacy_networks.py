@@ -50,7 +50,9 @@ def test_a_network_without_a_name_is_called_by_its_cidr() -> None:
     assert _name("203.0.113.9") == "203.0.113.0/24"
 
 
-@pytest.mark.parametrize("address", ["172.16.0.1", "172.31.255.255", "192.168.0.1", "100.64.1.1", "169.254.9.9", "fd12::1", "fe80::1"])
+@pytest.mark.parametrize(
+    "address", ["172.16.0.1", "172.31.255.255", "192.168.0.1", "100.64.1.1", "169.254.9.9", "fd12::1", "fe80::1", "77::1", "0.1.2.3"]
+)
 def test_what_lies_inside_and_is_not_listed_is_known_as_such(address: str) -> None:
     assert TABLE.entry_of(address) == UNLISTED
 

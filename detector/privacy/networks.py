@@ -15,7 +15,9 @@ from detector.privacy.siphash import sip
 
 PLAIN_KINDS = ("server", "dmz")
 MAPPED = 0xFFFF << 32  # IPv4 addresses lie at ::ffff:a.b.c.d
-INSIDE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10", "fec0::/10")
+INSIDE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "0.0.0.0/8", "240.0.0.0/4", "::/0")
+ROUTED = ("2000::/3", "64:ff9b::/96", "::ffff:0:0/96")  # all of IPv6 that the internet routes, and where IPv4 lies
+# What nobody routes is inside or a misread inside address (`for fd00:77::3` with `fd00` taken for an interface), so a token.
 NOBODY = ("127.0.0.0/8", "0.0.0.0/32", "224.0.0.0/4", "255.255.255.255/32", "::/128", "::1/128", "ff00::/8")  # name no machine
 EMBEDDING = ((0, 96), (0x64FF9B << 96, 96), (0x2002 << 112, 16))  # ::a.b.c.d, NAT64, 6to4: an IPv4 address within an IPv6 one
 ABSENT, PLAIN, TOKEN = 0, 1, 2
@@ -42,7 +44,7 @@ class NetworkTable:
     @classmethod
     def of(cls, networks: Iterable[Network]) -> NetworkTable:
         listed = list(networks)
-        spans = [(MAPPED, MAPPED + (1 << 32), 96, OUTSIDE)]  # a listed ::/0 speaks of IPv6 only
+        spans = [(*_span(ip_network(cidr)), OUTSIDE) for cidr in ROUTED]
         spans += [(*span, UNLISTED) for cidr in INSIDE for span in _embedded(cidr)]
         spans += [(*_span(ip_network(cidr)), SPECIAL) for cidr in NOBODY]
         spans += [(*_span(ip_network(n.cidr, strict=False)), 3 + i) for i, n in enumerate(listed)]
