@@ -45,6 +45,16 @@ def vector_leaves(planes: Any, out: Any) -> None:
     vector.leaf_numbers(planes, out)
 
 
+@njit
+def vector_combine(inside: Any, right: Any, outside: Any, planes: Any, node: int, above: int, flip: Any, plane: int) -> Any:
+    return vector.combine_sets(inside, right, outside, planes, node, above, flip, plane)
+
+
+@njit
+def vector_halve(bounds: Any, start: int, half: int, values: Any, at: int, base: Any) -> None:
+    vector.halve(bounds, start, half, values, at, base)
+
+
 def by_definition(forest: Forest, x: F64) -> float:
     """detection.md 2.3 word by word, for one row, in Python: E += surv p (depth + 1); surv *= 1 - p; at the leaf surv (depth + c)."""
     t = forest.trees
@@ -174,4 +184,29 @@ def test_vector_leaf_numbers_equal_their_plain_twin(seed: int) -> None:
     fast, plain = np.zeros(256, np.uint8), np.zeros(256, np.uint8)
     vector_leaves(planes, fast)
     vector.leaf_numbers_plain(planes, plain)
+    assert fast.tolist() == plain.tolist()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.booleans(), st.booleans())
+def test_vector_set_combination_equals_its_plain_twin(seed: int, flip: bool, empty: bool) -> None:
+    sets = np.random.default_rng(seed).integers(0, 1 << 64, (4, 32), dtype=np.uint64)
+    sets[2, 8:12] = 0 if empty else sets[2, 8:12]
+    fast, plain = sets.copy(), sets.copy()
+    inverted = np.uint64(0xFFFFFFFFFFFFFFFF if flip else 0)
+    answers = vector_combine(*fast, 8, 4, inverted, 12), vector.combine_sets_plain(*plain, 8, 4, inverted, 12)
+    assert fast.tolist() == plain.tolist()
+    assert answers[0] == answers[1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 100))
+def test_vector_search_step_equals_its_plain_twin(seed: int, half: int) -> None:
+    rng = np.random.default_rng(seed)
+    bounds = np.sort(rng.integers(0, 40, 400)).astype(np.float32)
+    values = rng.integers(-1, 41, 512).astype(np.float32)
+    fast = rng.integers(0, 100, 256).astype(np.int32)
+    plain = fast.copy()
+    vector_halve(bounds, 100, half, values, 256, fast)
+    vector.halve_plain(bounds, 100, half, values, 256, plain)
     assert fast.tolist() == plain.tolist()

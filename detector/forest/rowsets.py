@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.forest.trees import Trees, depths
-from detector.forest.vector import ROWS, compare_block, leaf_numbers, lowest_bit
+from detector.forest.vector import ROWS, combine_sets, compare_block, halve, leaf_numbers, lowest_bit, ones
 
 LEVELS = 8
 F64 = NDArray[np.float64]
@@ -31,7 +31,7 @@ class Packed:
     bounds    float32, sorted distinct boundaries, feature by feature; starts int32 (features + 1)
     nodes     int32 (trees + 1), inner nodes of tree t are nodes[t]:nodes[t + 1]
     feature   int32; rank, lowest, width uint16 (inner): right iff code > rank, outside iff code - lowest > width
-    parent    int32 (inner), place of the parent inside its tree, doubled, plus 1 for a right child; -1 at the root
+    parent    int32 (inner), 2 * (place of the parent in its tree + 1), plus 1 for a right child; 1 at the root
     level     int32 (inner)
     low, high float64 (inner); below float64 (inner), depth + 1
     leaves    float64 (trees * 256), final depth by leaf number (bit k = went right on level k)
@@ -82,10 +82,10 @@ def pack(trees: Trees, features: int, ends: F64) -> Packed | None:
 
 def _shape(trees: Trees, depth: I32, inner: NDArray[np.int64], nodes: I32, ends: F64) -> tuple[I32, F64]:
     """Parents of inner nodes and the table of leaves by number."""
-    parent = np.full(len(trees.feature), -1, np.int64)
+    parent = np.ones(len(trees.feature), np.int64)
     number = np.zeros(len(trees.feature), np.int64)
     place = np.zeros(len(trees.feature), np.int64)
-    place[inner] = np.arange(len(inner)) - nodes[np.searchsorted(trees.starts, inner, side="right") - 1]
+    place[inner] = 1 + np.arange(len(inner)) - nodes[np.searchsorted(trees.starts, inner, side="right") - 1]
     for node in inner.tolist():
         left = int(trees.child[node])
         parent[left : left + 2] = 2 * place[node], 2 * place[node] + 1
@@ -110,52 +110,70 @@ def _encode(X: F32, first: int, rows: int, bounds: F32, starts: I32, base: I32, 
         start = starts[j]
         n = starts[j + 1] - start
         mine = values[j * ROWS : (j + 1) * ROWS]
-        base[:] = start
+        base[:] = 0
         while n > 1:
             half = n >> 1
-            for i in range(ROWS):
-                base[i] += half if bounds[base[i] + half - 1] < mine[i] else 0
+            halve(bounds, start, half, values, j * ROWS, base)
             n -= half
         for i in range(ROWS):
-            codes[j * ROWS + i] = base[i] - start + (1 if n == 1 and bounds[base[i]] < mine[i] else 0)
+            codes[j * ROWS + i] = base[i] + (1 if n == 1 and bounds[start + base[i]] < mine[i] else 0)
 
 
 @numba.njit(cache=True, nogil=True)
-def _sets(first: int, nodes: int, parent: I32, level: I32, everyone: U64, right: U64, outside: U64, inside: U64, planes: U64) -> None:
-    """inside = rows at each node, from those at its parent; outside keeps only rows at the node; fills the planes of leaf numbers."""
+def _sets(first: int, nodes: int, parent: I32, level: I32, right: U64, outside: U64, inside: U64, planes: U64, busy: I32) -> int:
+    """inside = rows at each node, from those at its parent; outside keeps only rows at the node; fills the planes of leaf numbers.
+
+    Returns how many nodes have rows outside their box, and lists them in busy.
+    """
     planes[:] = 0
+    count = 0
     for k in range(nodes):
         above = parent[first + k]
-        deep = level[first + k] * 4
-        up = (above >> 1) * 4
         flip = np.uint64(0) if above & 1 else ~np.uint64(0)
+        busy[count] = k
+        count += 1 if combine_sets(inside, right, outside, planes, (k + 1) * 4, (above >> 1) * 4, flip, level[first + k] * 4) else 0
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _listed(busy: I32, outside: U64, events: I32) -> int:
+    """events = node * 256 + row for each row outside a busy node's box, parents first; returns how many.
+
+    The first two rows of a word are written whether they exist or not, so that the processor has nothing to guess.
+    """
+    count = 0
+    for k in busy:
         for w in range(4):
-            here = everyone[w] if above < 0 else inside[up + w] & (right[up + w] ^ flip)
-            inside[k * 4 + w] = here
-            planes[deep + w] |= here & right[k * 4 + w]
-            outside[k * 4 + w] &= here
+            rows = outside[(k + 1) * 4 + w]
+            first = k * ROWS + w * 64
+            at = count
+            count += ones(rows)
+            for step in range(2):
+                events[at + step] = first + lowest_bit(rows)
+                rows &= rows - np.uint64(1)
+            at += 2
+            while rows != 0:
+                events[at] = first + lowest_bit(rows)
+                rows &= rows - np.uint64(1)
+                at += 1
+    return count
 
 
 @numba.njit(cache=True, nogil=True)
 def _isolated(
-    first: int, nodes: int, outside: U64, feature: I32, low: F64, high: F64, below: F64, values: F32, ends: F64, survival: F64, sums: F64
+    first: int, events: I32, feature: I32, low: F64, high: F64, below: F64, values: F32, ends: F64, survival: F64, sums: F64
 ) -> None:
     """For each row at a node but outside its box, parents first: sums += what isolation there takes from the leaf's depth."""
     survival[:] = 1.0
-    for k in range(nodes):
-        n = first + k
-        lo, hi, deep, column = low[n], high[n], below[n], feature[n] * ROWS
-        for w in range(4):
-            rows = outside[k * 4 + w]
-            while rows != 0:
-                i = w * 64 + lowest_bit(rows)
-                rows &= rows - np.uint64(1)
-                x = np.float64(values[column + i])
-                q = (hi - lo) / max(hi - x, x - lo)
-                a = survival[i]
-                aq = a * q
-                sums[i] += (a - aq) * (deep - ends[i])
-                survival[i] = aq
+    for event in events:
+        n = first + (event >> 8)
+        i = event & 255
+        x = np.float64(values[feature[n] * ROWS + i])
+        q = (high[n] - low[n]) / max(high[n] - x, x - low[n])
+        a = survival[i]
+        aq = a * q
+        sums[i] += (a - aq) * (below[n] - ends[i])
+        survival[i] = aq
 
 
 @numba.njit(cache=True, nogil=True)
@@ -170,15 +188,19 @@ def total_depths(
     codes = np.empty(X.shape[1] * ROWS, np.uint16)
     values = np.zeros(X.shape[1] * ROWS, np.float32)
     base = np.empty(ROWS, np.int32)
-    right, outside, inside = np.empty(most * 4, np.uint64), np.empty(most * 4, np.uint64), np.empty(most * 4, np.uint64)
-    planes, everyone = np.empty(LEVELS * 4, np.uint64), np.empty(4, np.uint64)
+    right, outside, inside = (
+        np.empty((most + 1) * 4, np.uint64), np.empty((most + 1) * 4, np.uint64), np.empty((most + 1) * 4, np.uint64)
+    )  # fmt: skip
+    right[:4] = ~np.uint64(0)  # place 0 is nobody's node: above every root, sending all rows of the block to the right
+    planes, busy = np.empty(LEVELS * 4, np.uint64), np.empty(most + 1, np.int32)
     leaf = np.empty(ROWS, np.uint8)
+    events = np.empty(ROWS * LEVELS + 2, np.int32)  # a row is at no more than 8 inner nodes of a tree
     ends, survival, sums = np.empty(ROWS, np.float64), np.empty(ROWS, np.float64), np.empty(ROWS, np.float64)
     for first in range(0, X.shape[0], ROWS):
         rows = min(ROWS, X.shape[0] - first)
         for w in range(4):
             have = min(max(rows - w * 64, 0), 64)
-            everyone[w] = ~np.uint64(0) if have == 64 else (np.uint64(1) << np.uint64(have)) - np.uint64(1)
+            inside[w] = ~np.uint64(0) if have == 64 else (np.uint64(1) << np.uint64(have)) - np.uint64(1)
         _encode(X, first, rows, bounds, starts, base, values, codes)
         sums[:] = 0.0
         for t in range(nodes.shape[0] - 1):
@@ -186,13 +208,13 @@ def total_depths(
             count = nodes[t + 1] - at
             for k in range(count):
                 n = at + k
-                compare_block(codes, feature[n] * ROWS, rank[n], lowest[n], width[n], right, outside, k * 4)
-            _sets(at, count, parent, level, everyone, right, outside, inside, planes)
+                compare_block(codes, feature[n] * ROWS, rank[n], lowest[n], width[n], right, outside, (k + 1) * 4)
+            outlying = _sets(at, count, parent, level, right, outside, inside, planes, busy)
             leaf_numbers(planes, leaf)
             for i in range(ROWS):
                 ends[i] = leaves[t * ROWS + leaf[i]]
                 sums[i] += ends[i]
             if insertion:
-                _isolated(at, count, outside, feature, low, high, below, values, ends, survival, sums)
+                _isolated(at, events[: _listed(busy[:outlying], outside, events)], feature, low, high, below, values, ends, survival, sums)
         for i in range(rows):
             total[first + i] = sums[i]
