@@ -95,10 +95,10 @@ def _ipv6(values: Bytes, begin: int, end: int) -> tuple[np.uint64, np.uint64, bo
 
 @njit(cache=True, nogil=True)
 def parse(values: Bytes, begin: int, end: int) -> tuple[np.uint64, np.uint64, bool]:
-    """(hi, lo, readable) of an address: a.b.c.d, a.b.c.d:port, IPv6, [IPv6], [IPv6]:port, each with %zone; ASCII blanks around it."""
+    """(hi, lo, readable) of an address: a.b.c.d, a.b.c.d:port, IPv6, [IPv6], [IPv6]:port, each with %zone; blanks around it, a full stop or comma after it."""
     while begin < end and values[begin] == 32:
         begin += 1
-    while begin < end and values[end - 1] == 32:
+    while begin < end and (values[end - 1] == 32 or values[end - 1] == 46 or values[end - 1] == 44):  # "… from 192.0.2.7."
         end -= 1
     if end - begin < 2 or end - begin > 64:
         return _ZERO, _ZERO, False

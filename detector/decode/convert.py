@@ -49,7 +49,8 @@ def convert(plan: Plan, values: Bytes, found: Spans, lines: Lines) -> Converted:
     status = found.status
     ignored = np.array([v.ignore for v in verdicts], np.bool_)
     if ignored.any():
-        status[(status == OK) & ignored[groups]] = IGNORED
+        told = np.array([v.told for v in verdicts], np.bool_)
+        status[ignored[groups] & ((status == OK) | told[groups])] = IGNORED
     time = np.empty(len(status), np.int64)
     kernels.times(
         values, found.begin, found.length, plan.time.fields, plan.time.day_first,

@@ -29,9 +29,13 @@ _BUILDERS: dict[str, Callable[[Table, Sequence[str]], Callable[[Bytes, NDArray[n
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a kind of line means: `set` is final, `columns` replaces the table's candidates, `count` is a field number or -1."""
+    """What a kind of line means: `set` is final, `columns` replaces the table's candidates, `count` is a field number or -1.
+
+    `told`: a rule says so; then a line to be ignored need not even be readable.
+    """
 
     ignore: bool
+    told: bool
     set: dict[str, str]
     columns: dict[str, tuple[int, ...]]
     attempt: int
@@ -218,7 +222,7 @@ def _judge(plan: Plan, variant: int, codes: tuple[int, ...]) -> Verdict:
             break
     if not outcomes:
         ignore = table.otherwise == "ignore"
-        return Verdict(ignore, table.set | _spoken(plan, codes), {}, 0, -1)
+        return Verdict(ignore, False, table.set | _spoken(plan, codes), {}, 0, -1)
     final = table.set | _spoken(plan, codes)
     columns: dict[str, tuple[int, ...]] = {}
     for outcome in outcomes:
@@ -227,7 +231,7 @@ def _judge(plan: Plan, variant: int, codes: tuple[int, ...]) -> Verdict:
     last = outcomes[-1]
     attempt = next((o.attempt for o in reversed(outcomes) if o.attempt > 0), 0)
     count = next((plan.fields.index(o.count) for o in reversed(outcomes) if o.count != ""), -1)
-    return Verdict(last.ignore, final, columns, attempt, count)
+    return Verdict(last.ignore, True, final, columns, attempt, count)
 
 
 def text_columns(plan: Plan, verdicts: Sequence[Verdict]) -> list[str]:
