@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from kafka.errors import TopicAlreadyExistsError
 from detector.config import Kafka
 
 EVENTS_RETENTION_MS = 72 * 3600 * 1000  # tuermer.events is kept at most 72 h (design section 6)
+LARGEST = 8 << 20  # bytes; our messages are under 900 KB, but one event alone may be larger
 
 Arguments = dict[str, Any]  # Any: keyword arguments of an untyped library
 
@@ -107,8 +108,20 @@ def ensure_topics(config: Kafka, environ: Mapping[str, str] = os.environ) -> Non
         )
 
 
+def require_topics(config: Kafka, names: Sequence[str], environ: Mapping[str, str] = os.environ) -> None:
+    """Raises ClientError when a raw topic does not exist: reading nothing for ever would look like quiet."""
+    with KafkaAdminClient(**arguments(config, environ)) as admin:
+        missing = sorted(set(names) - set(admin.list_topics()))
+    if missing:
+        raise ClientError(
+            f"[[topics]]: {', '.join(missing)} does not exist in Kafka at {config.bootstrap_servers}, or this user may not see it"
+        )
+
+
 def _create(admin: KafkaAdminClient, config: Kafka, name: str, partitions: int) -> None:
-    settings = {"retention.ms": str(EVENTS_RETENTION_MS)} if name == config.events_topic else {}
+    settings = {"max.message.bytes": str(LARGEST)}
+    if name == config.events_topic:
+        settings["retention.ms"] = str(EVENTS_RETENTION_MS)
     topic = {name: {"num_partitions": partitions, "replication_factor": config.replication_factor, "configs": settings}}
     try:
         admin.create_topics(topic, wait_for_metadata=True)

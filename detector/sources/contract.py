@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from detector.records import Place, Records
 
@@ -14,6 +14,18 @@ class SourceError(Exception):
 
 class Fenced(SourceError):
     """A newer process with the same name has taken over: stop, touch nothing."""
+
+
+class Aborted(Exception):
+    """A transaction was undone and nothing of it is visible: go back to what is committed and try again."""
+
+
+class Message(NamedTuple):
+    """What a sink writes."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
 
 
 class Source(Protocol):
@@ -46,6 +58,22 @@ class Source(Protocol):
         """Hand over from this offset on."""
         ...
 
+    def rewind(self) -> None:
+        """Hand over again from what the reader has committed (`Sink.commit`), everywhere."""
+        ...
+
     def close(self) -> None:
         """Give everything back; a second call does nothing."""
+        ...
+
+
+class Sink(Protocol):
+    """Where results go, together with the offsets up to which they are complete: both or neither."""
+
+    def commit(self, messages: Sequence[Message], offsets: Mapping[Place, int]) -> None:
+        """Write all messages and remember the offsets. Raises Aborted (nothing happened), Fenced or SourceError (stop)."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back."""
         ...

@@ -66,6 +66,9 @@ class FileSource:
     def seek(self, place: Place, offset: int) -> None:
         self._files[place].seek(offset)
 
+    def rewind(self) -> None:
+        raise SourceError("files have no committed offsets: whoever reads them keeps its place and comes back with seek")
+
     def close(self) -> None:
         for file in self._files.values():
             file.stream.close()

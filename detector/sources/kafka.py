@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +42,10 @@ class Reading:
 
 
 class KafkaSource:
-    """A `Source` over one KafkaConsumer. Offsets are never committed here, except a new group's first."""
+    """A `Source` over one KafkaConsumer. Offsets are never committed here, except a new group's first.
+
+    A member of a group takes its own `rewind` from the group; a reader without group cannot rewind.
+    """
 
     def __init__(self, consumer: KafkaConsumer, reading: Reading = Reading(), listener: _Listener | None = None) -> None:
         self.consumer = consumer
@@ -86,8 +90,7 @@ class KafkaSource:
     def seek(self, place: Place, offset: int) -> None:
         self.consumer.seek(TopicPartition(*place), offset)
 
-    def seek_to_committed(self) -> None:
-        """Go back to what the group has committed, everywhere; after an aborted transaction."""
+    def rewind(self) -> None:
         for partition in self.consumer.assignment():
             committed = self.consumer.committed(partition, timeout_ms=30_000)
             if committed is not None:
@@ -170,6 +173,28 @@ def _shared(config: Kafka) -> client.Arguments:
         "receive_message_max_bytes": reading.fetch_bytes + (64 << 20),
         "metrics_enabled": False,  # ours are in `daemon`; the client's cost a lock per batch
     }
+
+
+def sample(config: Kafka, topic: str, most: int) -> Records:
+    """The newest `most` records of a topic, its partitions in equal parts and one after the other; nothing is committed.
+
+    Raises SourceError when there is no such topic.
+    """
+    with closing(reader(config, {})) as source:
+        numbers = source.consumer.partitions_for_topic(topic)
+        if not numbers:
+            raise SourceError(f"there is no topic {topic} in Kafka at {config.bootstrap_servers}, or this user may not see it")
+        partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+        ends, first = source.consumer.end_offsets(partitions), source.consumer.beginning_offsets(partitions)
+        share = -(-most // len(partitions))
+        source.consumer.assign(partitions)
+        for tp in partitions:
+            source.consumer.seek(tp, max(first[tp], ends[tp] - share))
+        found: list[Records] = []
+        while any(source.position(Place(*tp)) < ends[tp] for tp in partitions):
+            found += source.poll(1)
+    records = concat(sorted(found, key=lambda part: part.places[0]))
+    return records.take(np.arange(min(len(records), most)))
 
 
 def _of_batches(items: list[Any], _place: Place) -> Records:

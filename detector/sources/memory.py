@@ -1,12 +1,13 @@
-"""Records from memory: the source of tests and of the simulator. It keeps the promises of the real ones."""
+"""Source and sink in memory, for tests and the simulator. They keep the promises of the real ones."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from detector.records import Place, Records, concat
+from detector.sources.contract import Aborted, Message
 
 
 class MemorySource:
@@ -17,6 +18,7 @@ class MemorySource:
         self._at_once = at_once
         self._logs: dict[Place, Records] = {}
         self._next: dict[Place, int] = {}
+        self.committed: dict[Place, int] = {}
         self._held: frozenset[Place] = frozenset()
         self._lost: frozenset[Place] = frozenset()
         for batch in batches:
@@ -28,11 +30,12 @@ class MemorySource:
         log = self._logs.get(place)
         self._logs[place] = batch if log is None else concat([log, batch])
         self._next.setdefault(place, int(batch.offsets[0]))
+        self.committed.setdefault(place, int(batch.offsets[0]))
 
     def take_away(self, place: Place, resume: int) -> None:
         """As if another reader had had the place for a while: it is reported as lost and goes on at `resume`."""
         self._lost |= {place}
-        self._next[place] = resume
+        self._next[place] = self.committed[place] = resume
 
     def poll(self, seconds: float) -> list[Records]:  # noqa: ARG002  # nothing will ever arrive while we wait
         found = [self._read(place) for place in sorted(self._logs) if place not in self._held]
@@ -62,5 +65,27 @@ class MemorySource:
     def seek(self, place: Place, offset: int) -> None:
         self._next[place] = offset
 
+    def rewind(self) -> None:
+        self._next |= self.committed
+
     def close(self) -> None:
         self._logs = {}
+
+
+class MemorySink:
+    """A `Sink` that keeps its messages and commits to a MemorySource."""
+
+    def __init__(self, source: MemorySource) -> None:
+        self.messages: list[Message] = []
+        self.fail_next = 0  # so many commits will be undone
+        self._source = source
+
+    def commit(self, messages: Sequence[Message], offsets: Mapping[Place, int]) -> None:
+        if self.fail_next > 0:
+            self.fail_next -= 1
+            raise Aborted("as asked")
+        self.messages += messages
+        self._source.committed |= offsets
+
+    def close(self) -> None:
+        """Nothing to give back."""

@@ -51,6 +51,16 @@ class _Queue:
         keys = np.concatenate(found)[:most]
         return keys[: int(np.searchsorted(keys, limit, side="right"))]
 
+    def count(self, limit: int) -> int:
+        """How many rows have keys up to `limit`."""
+        total = 0
+        for keys in self.keys:
+            if keys[-1] > limit:
+                total += int(np.searchsorted(keys, limit, side="right"))
+                break
+            total += len(keys)
+        return max(total - self.begun, 0)
+
     def push(self, records: Records, now: int) -> None:
         # A clock that runs ahead must not make its place wait for the others to get there: nobody reads the future.
         keys = np.maximum(np.maximum.accumulate(np.minimum(records.timestamps, now)), self.high)
@@ -122,6 +132,20 @@ class Merge:
         skipped = np.cumsum([0] + [len(head) for head in heads[:-1]]) - np.cumsum([0, *counts[:-1]])
         where = order - skipped[source]
         return taken if np.array_equal(where, np.arange(len(where))) else taken.take(where)
+
+    def ready(self, behind: Mapping[Place, int], now: int) -> int:
+        """How many rows may leave now."""
+        limit = ALL if self.size > self._most else self._limit(behind, now)
+        return sum(queue.count(limit) for queue in self._queues.values())
+
+    def oldest(self, behind: Mapping[Place, int]) -> int | None:
+        """The time of the oldest row that waits here or is still unread, µs; None when there is none, 0 when nobody knows."""
+        times = [int(queue.keys[0][queue.begun]) for queue in self._queues.values() if queue.batches]
+        for place, unread in behind.items():
+            queue = self._queues.get(place)
+            if unread > 0 and (queue is None or not queue.batches):
+                times.append(0 if queue is None or queue.high == NEVER else queue.high)
+        return min(times, default=None)
 
     def next_offset(self, place: Place) -> int | None:
         """The offset of the first row of this place that waits, None when none does."""
