@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -35,11 +36,11 @@ class Failed(Exception):
 
 
 @app.command
-def run(*, config: ConfigFile = DEFAULT_CONFIG, role: Literal["all", "route", "score"] = "all") -> None:
+def run(*, config: ConfigFile = DEFAULT_CONFIG, role: Literal["all", "route", "score"] = "all", accept_gap: bool = False) -> None:
     """Watch real topics: read them from Kafka, write incidents to PostgreSQL, serve the page. Ends cleanly on Ctrl-C or SIGTERM."""
     from detector.run import run_role
 
-    run_role(config, role, dict(os.environ))
+    run_role(config, role, dict(os.environ), accept_gap=accept_gap)
 
 
 @app.command
@@ -53,15 +54,14 @@ def demo(*, listen: str = "127.0.0.1:8765", state: Path = Path("var"), language:
 @app.command
 def decode(*, format: str = "auto", year: int | None = None, timezone: str = "Europe/Berlin") -> None:  # noqa: A002 - the option's name
     """Check a format: log lines on standard input, one JSON object per line on standard output. Shows plain values, stores nothing."""
-    from detector.decode import decode_lines
+    from detector.tryout import decode_lines
 
-    for answers in decode_lines(_chunks(sys.stdin.buffer.read), format=format, year=year, timezone=timezone):
+    for answers in decode_lines(_chunks(), format, year, timezone, time.time_ns() // 1000):
         sys.stdout.write("".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers))
 
 
-def _chunks(read: object) -> Iterator[list[bytes]]:
+def _chunks() -> Iterator[list[bytes]]:
     """Lines of standard input in batches, without their line ends."""
-    del read
     batch: list[bytes] = []
     for line in sys.stdin.buffer:
         batch.append(line.rstrip(b"\r\n"))
@@ -158,10 +158,15 @@ def explain(incident: str, *, config: ConfigFile = DEFAULT_CONFIG, as_json: Anno
 @keys.command(name="new")
 def keys_new(name: Literal["privacy", "signing", "dead-letters"], *, out: Path | None = None) -> None:
     """Make a new key; refuses to overwrite an existing file."""
-    from detector.privacy.keyfiles import new_key
+    from detector.privacy import new_dead_letters, new_privacy, new_signing
 
-    for path in new_key(name, out):
-        print(path)
+    path = Path(f"{name}.key") if out is None else out
+    {
+        "privacy": lambda: new_privacy(path, time.time_ns() // 1000),
+        "signing": lambda: new_signing(path),
+        "dead-letters": lambda: new_dead_letters(path),
+    }[name]()
+    print(path)
 
 
 @models.command(name="list")
@@ -170,7 +175,11 @@ def models_list(*, as_json: Annotated[bool, Parameter(name="--json")] = False) -
     from detector.learn.registry import listed
 
     rows = listed()
-    print(json.dumps(rows, indent=2) if as_json else "\n".join(f"{row['model']:<16} {row['id']:<28} {row['features']} features" for row in rows))
+    print(
+        json.dumps(rows, indent=2)
+        if as_json
+        else "\n".join(f"{row['model']:<16} {row['id']:<28} {row['features']} features" for row in rows)
+    )
 
 
 @models.command(name="show")

@@ -11,25 +11,23 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from rich.console import Console
 
 from detector.assembly import core, router
 from detector.configload import load
-from detector.judge.findings import Changes
 from detector.lanes import Stopped, Tools
 from detector.pipeline import Router, route_step
 from detector.privacy.keys import FileKeyring, new_privacy
 from detector.records import concat
 from detector.scorer import LocalScorer
 from detector.simulate import City
-from detector.store import Applied, Store
+from detector.store import Store
 from detector.store.opening import Opened, open_database
 from detector.store.reading import Reader
 from detector.web.page import Probes, application, check_listen

@@ -98,7 +98,9 @@ def _kafka(config: Config, kafka: Kafka, environ: Mapping[str, str]) -> Iterator
 def _own_topics(admin: Any, kafka: Kafka, there: set[str]) -> Iterator[Finding]:
     for name in (kafka.events_topic, kafka.dead_letters_topic, kafka.alerts_topic):
         if name not in there:
-            text = "will be created at the first start" if kafka.create_topics else "is missing; create it or set kafka.create_topics = true"
+            text = (
+                "will be created at the first start" if kafka.create_topics else "is missing; create it or set kafka.create_topics = true"
+            )
             yield Finding(f"topic {name}", kafka.create_topics, text)
         elif name == kafka.events_topic:
             (described,) = admin.describe_topics([name])
@@ -150,9 +152,15 @@ def _database(config: Config, environ: Mapping[str, str], now: Callable[[], floa
     try:
         with psycopg.connect(with_password(config.database.url, config, environ), connect_timeout=5) as connection:
             version = connection.info.server_version
-            yield Finding("database", version >= 150_000, f"PostgreSQL {version // 10_000}" + ("" if version >= 150_000 else " is too old; 15 or newer"))
+            yield Finding(
+                "database",
+                version >= 150_000,
+                f"PostgreSQL {version // 10_000}" + ("" if version >= 150_000 else " is too old; 15 or newer"),
+            )
             skew = abs(now() - _clock(connection))
-            yield Finding("clock", skew < SKEW, f"{skew:.0f} s from the database's" + ("" if skew < SKEW else "; let both follow the same NTP server"))
+            yield Finding(
+                "clock", skew < SKEW, f"{skew:.0f} s from the database's" + ("" if skew < SKEW else "; let both follow the same NTP server")
+            )
             yield _migrations(connection)
     except StoreError as error:
         yield Finding("database", False, str(error))
@@ -175,4 +183,8 @@ def _migrations(connection: psycopg.Connection[Any]) -> Finding:
         return Finding("schema", True, f"empty; {wanted} migrations will run at the first start")
     row = connection.execute("SELECT count(*) FROM migrations").fetchone()
     done = 0 if row is None else int(row[0])
-    return Finding("schema", done <= wanted, f"{done} of {wanted} migrations done" + ("" if done <= wanted else "; the database is newer than this program: update it"))
+    return Finding(
+        "schema",
+        done <= wanted,
+        f"{done} of {wanted} migrations done" + ("" if done <= wanted else "; the database is newer than this program: update it"),
+    )

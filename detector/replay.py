@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,18 @@ from typing import Any
 import msgspec
 import numpy as np
 import polars as pl
+from kafka import KafkaProducer
 
-from detector.assembly import core, router
+from detector.assembly import core
 from detector.config import Config, ConfigError, Topic
 from detector.configload import load
-from detector.decode import ecs
+from detector.decode import Decoded, Decoder, ecs
 from detector.judge.findings import Changes, EvidenceRow, Incident
-from detector.pipeline import route_step
-from detector.privacy.keys import MemoryKeyring
+from detector.pipeline import Router, route_step
+from detector.privacy import MemoryKeyring, Privacy
+from detector.records import Records
 from detector.simulate import City, produce, write
+from detector.sources.client import arguments
 from detector.sources.files import FileSource
 from detector.web.terminal import lines
 
@@ -39,7 +43,8 @@ def span(text: str) -> timedelta:
 def events_of(files: Sequence[Path], format_: str, year: int | None, timezone: str, tenant: str) -> dict[str, pl.DataFrame]:
     """All events of the files by shard, sorted by event time; tokens are made with a key that nobody keeps."""
     topics = [Topic(name=str(path), tenant=tenant, format=format_, timezone=timezone) for path in files]
-    steps = router(Config(topics=topics), MemoryKeyring(), year=year)
+    config = Config(topics=topics)
+    steps = Router(ByEventTime(Decoder.build(topics, year=year or 0), year is not None), Privacy.of(config, MemoryKeyring()))
     source = FileSource(files)
     parts: dict[str, list[pl.DataFrame]] = {}
     while (batches := source.poll(0)) != []:
@@ -47,6 +52,19 @@ def events_of(files: Sequence[Path], format_: str, year: int | None, timezone: s
             for shard, frame in route_step(records, steps).events.items():
                 parts.setdefault(shard, []).append(frame)
     return {shard: ecs.concat(frames).sort("@timestamp", maintain_order=True) for shard, frames in parts.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ByEventTime:
+    """A decoder for files, whose records have no time of their own: the event's time stands for it."""
+
+    decoder: Decoder
+    yearless: bool  # a year is given, so the file's date says nothing
+
+    def decode(self, records: Records) -> Decoded:
+        known = replace(records, timestamps=np.zeros_like(records.timestamps)) if self.yearless else records
+        decoded = self.decoder.decode(known)
+        return replace(decoded, events=decoded.events.with_columns(pl.col("@timestamp").alias("event.created")))
 
 
 class Ledger:
@@ -81,7 +99,11 @@ def moment(micros: int) -> str:
 def as_json(incident: Incident, evidence: Iterable[EvidenceRow]) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.to_builtins(incident)
     kind, value = found.pop("entity_kind"), found.pop("entity_value")
-    found |= {"entity": {"kind": kind, "value": value}, "status": "open", "one_in": round(1 / incident.p_value) if incident.p_value > 0 else None}
+    found |= {
+        "entity": {"kind": kind, "value": value},
+        "status": "open",
+        "one_in": round(1 / incident.p_value) if incident.p_value > 0 else None,
+    }
     found |= {name: moment(getattr(incident, name)) for name in ("opened", "updated", "closes_at")}
     found["evidence"] = [msgspec.to_builtins(row) | {"first": moment(row.first), "last": moment(row.last)} for row in evidence]
     return found
@@ -135,8 +157,8 @@ def simulate_to(
     config = load(config_path, environ)
     if config.kafka is None:
         raise ConfigError(f"{config_path.name}: --kafka needs [kafka]")
-    from detector.sources.transaction import plain_producer
-
-    with plain_producer(config.kafka, environ) as send:
-        sent = produce(city, 0, days * city.windows_per_day, send)
-    return f"{np.sum(sent):,} lines to {config.kafka.bootstrap_servers}"
+    producer = KafkaProducer(**arguments(config.kafka, environ), linger_ms=50, compression_type="lz4")
+    labels = produce(city, 0, days * city.windows_per_day, lambda topic, value, at: producer.send(topic, value=value, timestamp_ms=at))
+    producer.flush()
+    producer.close()
+    return f"{sum(labels.counts.values()):,} lines to {config.kafka.bootstrap_servers}"

@@ -44,17 +44,20 @@ class Ended(Exception):
     """A role has ended with a sentence for the operator."""
 
 
-def run_role(path: Path, role: Role, environ: Mapping[str, str]) -> None:
+def run_role(path: Path, role: Role, environ: Mapping[str, str], *, accept_gap: bool = False) -> None:
     """Runs until SIGTERM or Ctrl-C. Raises Ended or ConfigError with one sentence."""
     config = load(path, environ)
     if config.kafka is None:
         raise ConfigError(f"{path.name}: [kafka] is missing; `tuermer run` reads from Kafka (for files there is `tuermer replay`)")
     configure(config.logs.format, config.logs.level)
     if role == "all":
-        _supervise(path)
+        _supervise(path, accept_gap)
         return
     try:
-        {"route": _route, "score": _score}[role](config, config.kafka, environ, _stop_on_signals())
+        if role == "route":
+            _route(config, _stop_on_signals())
+        else:
+            _score(config, config.kafka, environ, _stop_on_signals(), accept_gap)
     except SENTENCES as error:
         raise Ended(str(error)) from error
     except KafkaError as error:
@@ -68,10 +71,10 @@ def _stop_on_signals() -> threading.Event:
     return stop
 
 
-def _supervise(path: Path) -> None:
+def _supervise(path: Path, accept_gap: bool) -> None:
     """Both roles; when one ends by itself, the other is ended too, so that whoever watches us (systemd) starts both."""
     stop = _stop_on_signals()
-    command = [sys.executable, "-m", "detector", "run", "--config", str(path), "--role"]
+    command = [sys.executable, "-m", "detector", "run", "--config", str(path), *(["--accept-gap"] if accept_gap else []), "--role"]
     # Sessions of their own: Ctrl-C reaches them once, through us.
     roles = {role: subprocess.Popen([*command, role], start_new_session=True) for role in ("route", "score")}
     while not stop.wait(0.2) and all(process.poll() is None for process in roles.values()):
@@ -128,8 +131,7 @@ class _NoIncidents:
         del incident_id
 
 
-def _route(config: Config, _kafka: Kafka, environ: Mapping[str, str], stop: threading.Event) -> None:
-    del environ
+def _route(config: Config, stop: threading.Event) -> None:
     keyring = FileKeyring.open(Path(config.privacy.key_file), {topic.timezone for topic in config.topics})
     steps, metrics, pulse = router(config, keyring), Metrics(), Pulse()
 
@@ -146,14 +148,16 @@ def _route(config: Config, _kafka: Kafka, environ: Mapping[str, str], stop: thre
         daemon.route(config, lambda records: route_step(records, steps), stop, daemon.Hooks(observe, tick))
 
 
-def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threading.Event) -> None:
+def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threading.Event, accept_gap: bool) -> None:
     opened = open_database(config, environ)
     metrics, pulse = Metrics(), Pulse()
 
     def watch(changes: Changes, applied: Applied) -> None:
         metrics.judged(changes, len(applied.notified))
 
-    tools = Tools(Store(opened.daemon_url, config.budget.per_day), scorer.wall_clock, stop.wait, owner=_owner(), watch=watch)
+    tools = Tools(
+        Store(opened.daemon_url, config.budget.per_day), scorer.wall_clock, stop.wait, owner=_owner(), accept_gap=accept_gap, watch=watch
+    )
     probes = Probes(pulse.healthy, pulse.ready, metrics.text)
     page = Page(application(Reader(opened.reader_url), probes, config.language), *check_listen(config.page.listen))
     try:

@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Downwards in the journey only: a room may import from rooms that stand before it here, and from itself.
 ROOMS = (
-    ("records", "config", "logs"),
+    ("records", "config", "configcheck", "configload", "logs"),
     ("sources",),
     ("decode",),
     ("privacy",),
@@ -28,8 +28,10 @@ ROOMS = (
     ("simulate", "learn"),
     ("web",),
     ("lanes",),
-    ("daemon", "scorer", "local"),
-    ("doctor", "demo"),
+    ("lanes",),
+    ("daemon", "scorer"),
+    ("assembly",),
+    ("run", "demo", "replay", "tryout", "doctor"),
     ("cli", "__main__"),
 )
 RANK = {name: rank for rank, names in enumerate(ROOMS) for name in names}

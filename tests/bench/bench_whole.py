@@ -1,0 +1,208 @@
+"""The whole: a real Kafka with many lines → ROUTE and SCORE as two processes → PostgreSQL, beside the stock read loop.
+
+Both are timed over the same topic on the same broker in the same run; trust the ratio, not the figures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from detector.privacy.keys import new_privacy
+from detector.records import Records
+from detector.simulate import City, bulk
+from detector.sources import broker as local
+
+TOPIC = "mixed"
+PARTITIONS = 5
+WARM = 20_000  # lines that go through before the clock starts: compiling is not what is measured here
+HALF_LOAD_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Daemons:
+    """The two roles as processes, and where they answer."""
+
+    route: subprocess.Popen[bytes]
+    score: subprocess.Popen[bytes]
+    route_url: str
+    score_url: str
+
+    def scored(self) -> float:
+        return metric(self.score_url, "tuermer_scored_events_total")
+
+    def accounted(self) -> float:
+        """Events that SCORE must still see, by ROUTE's own accounting: read minus ignored minus dead letters."""
+        return metric(self.route_url, "tuermer_events_total")
+
+    def read(self) -> float:
+        return metric(self.route_url, "tuermer_records_read_total")
+
+    def check(self) -> None:
+        for name, process in (("route", self.route), ("score", self.score)):
+            if process.poll() is not None:
+                raise SystemExit(f"{name} ended with {process.returncode}")
+
+
+def metric(url: str, name: str) -> float:
+    """Sum over the label values of a metric; 0 while nobody answers."""
+    try:
+        with urllib.request.urlopen(url + "metrics", timeout=5) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return 0.0
+    return sum(float(value) for value in re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", text, re.MULTILINE))
+
+
+def produce(address: str, lines: int, *, seed: int = 0, per_second: float = 0.0, now: bool = False) -> float:
+    """Lines into the topic, round robin over partitions by hundreds; seconds that it took. per_second 0 = as fast as it goes."""
+    producer = KafkaProducer(
+        bootstrap_servers=address, linger_ms=50, batch_size=256 << 10, acks=1, compression_type="lz4", buffer_memory=256 << 20
+    )
+    started = time.perf_counter()
+    sent = 0
+    for records in bulk(lines, seed=seed, chunk=min(lines, 100_000)):
+        for first in range(0, len(records), 100):
+            _send(producer, records, first, min(first + 100, len(records)), (sent // 100) % PARTITIONS, now)
+            sent += 100
+            if per_second > 0 and (ahead := sent / per_second - (time.perf_counter() - started)) > 0:
+                time.sleep(ahead)
+    producer.flush()
+    producer.close()
+    return time.perf_counter() - started
+
+
+def _send(producer: KafkaProducer, records: Records, first: int, last: int, partition: int, now: bool) -> None:
+    for row in range(first, last):
+        stamp = int(time.time() * 1000) if now else int(records.timestamps[row]) // 1000
+        producer.send(TOPIC, value=records.value(row), partition=partition, timestamp_ms=stamp)
+
+
+def stock_loop(address: str, lines: int) -> float:
+    """Seconds that kafka-python's own loop needs to hand over the lines, one object each."""
+    consumer = KafkaConsumer(bootstrap_servers=address, enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=5000)
+    places = [TopicPartition(TOPIC, p) for p in range(PARTITIONS)]
+    consumer.assign(places)
+    consumer.seek_to_beginning(*places)
+    started, seen = time.perf_counter(), 0
+    while seen < lines:
+        for batch in consumer.poll(timeout_ms=1000).values():
+            for record in batch:
+                seen += len(record.value) > 0
+    took = time.perf_counter() - started
+    consumer.close()
+    return took
+
+
+@contextlib.contextmanager
+def daemons(folder: Path, address: str, ports: tuple[int, int]) -> Iterator[Daemons]:
+    """ROUTE and SCORE against the broker, with the embedded PostgreSQL."""
+    new_privacy(folder / "privacy.key", time.time_ns() // 1000)
+    (folder / "tuermer.toml").write_text(
+        f'[kafka]\nbootstrap_servers = "{address}"\ngroup = "bench"\nevents_partitions = 8\n\n'
+        f'[database]\nurl = "embedded"\ndirectory = "postgres"\n\n[privacy]\nkey_file = "privacy.key"\n\n'
+        f'[page]\nlisten = "127.0.0.1:{ports[0]}"\nroute_listen = "127.0.0.1:{ports[1]}"\n\n[logs]\nlevel = "warning"\n\n'
+        + City(seed=0)
+        .config_toml()
+        .replace('name = "firewall"', f'name = "{TOPIC}"')
+        .replace('topic = "firewall"\n', "")
+        .replace('topic = "auth"\n', "")
+    )
+    environ = {**os.environ, "POLARS_MAX_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "detector", "run", "--config", str(folder / "tuermer.toml"), "--role"]
+    started = [subprocess.Popen([*command, role], env=environ) for role in ("route", "score")]
+    try:
+        yield Daemons(started[0], started[1], f"http://127.0.0.1:{ports[1]}/", f"http://127.0.0.1:{ports[0]}/")
+    finally:
+        for process in started:
+            process.send_signal(signal.SIGTERM)
+        for process in started:
+            process.wait(60)
+
+
+def _until(running: Daemons, records: int) -> None:
+    """Waits until ROUTE has read so many records and SCORE has scored all their events."""
+    while running.read() < records or running.scored() < running.accounted():
+        running.check()
+        time.sleep(0.05)
+
+
+def catch_up(running: Daemons, address: str, lines: int) -> float:
+    """Seconds from the end of production (the daemons stopped meanwhile) until everything is scored and committed."""
+    before = running.read()
+    for process in (running.route, running.score):
+        process.send_signal(signal.SIGSTOP)
+    produce(address, lines)
+    started = time.perf_counter()
+    for process in (running.route, running.score):
+        process.send_signal(signal.SIGCONT)
+    _until(running, int(before) + lines)
+    return time.perf_counter() - started
+
+
+def latency(url: str, before: dict[float, float]) -> tuple[float, float]:
+    """p50 and p99 in seconds of what came since `before`, from the histogram's buckets (upper bounds)."""
+    after = buckets(url)
+    bounds = sorted(after)
+    grown = np.array([after[bound] - before.get(bound, 0.0) for bound in bounds])
+    share = grown / max(1.0, grown[-1])
+    return tuple(bounds[int(np.searchsorted(share, q))] for q in (0.5, 0.99))  # type: ignore[return-value]  # two quantiles, two values
+
+
+def buckets(url: str) -> dict[float, float]:
+    with urllib.request.urlopen(url + "metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    return {
+        float(bound): float(n) for bound, n in re.findall(r'^tuermer_latency_seconds_bucket\{le="([^"]+)"\} (\S+)$', text, re.MULTILINE)
+    }
+
+
+def main(lines: int = 2_000_000) -> None:
+    with tempfile.TemporaryDirectory(prefix="tuermer-bench-") as name, local.running(Path(name) / "kafka") as broker:
+        folder = Path(name)
+        _topic(broker.address)
+        with daemons(folder, broker.address, (local.free_port(), local.free_port())) as running:
+            produce(broker.address, WARM, seed=9)
+            _until(running, WARM)
+            took = catch_up(running, broker.address, lines)
+            stock = stock_loop(broker.address, lines)
+            rate = lines / took
+            print(
+                f"whole: {lines:,} lines in {took:.1f} s = {rate:,.0f} events/s; stock loop {lines / stock:,.0f}/s; "
+                f"ratio {stock / took:.2f}"
+            )
+            before = buckets(running.score_url)
+            half = int(rate / 2 * HALF_LOAD_SECONDS) // 100_000 * 100_000 or 100_000
+            produced = produce(broker.address, half, seed=5, per_second=rate / 2, now=True)
+            _until(running, int(running.read()))
+            p50, p99 = latency(running.score_url, before)
+            print(
+                f"half load: asked {rate / 2:,.0f}/s, produced {half / produced:,.0f}/s; Kafka timestamp to committed row "
+                f"p50 ≤ {p50:g} s, p99 ≤ {p99:g} s"
+            )
+            entities, memory = metric(running.score_url, "tuermer_entities"), metric(running.score_url, "tuermer_entity_bytes")
+            print(f"memory: {entities:,.0f} entities, {memory / max(1.0, entities):,.0f} bytes each in the slabs")
+
+
+def _topic(address: str) -> None:
+    from kafka import KafkaAdminClient
+
+    with KafkaAdminClient(bootstrap_servers=address) as admin:
+        admin.create_topics({TOPIC: {"num_partitions": PARTITIONS, "replication_factor": 1}}, wait_for_metadata=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2_000_000)
