@@ -67,7 +67,9 @@ def _hole(inner: str, text: str) -> Hole:
         return Hole(name, "choice", tuple(parse(branch) for branch in _branches(rest)))
     kind = rest if mark == ":" else "word"
     if kind not in (*RUNS, "until", "last", "rest") or (mark == "" and name == ""):
-        raise ValueError(f"the template {text!r} has the hole {{{inner}}}, whose type is none of {', '.join((*RUNS, 'until', 'last', 'rest'))}")
+        raise ValueError(
+            f"the template {text!r} has the hole {{{inner}}}, whose type is none of {', '.join((*RUNS, 'until', 'last', 'rest'))}"
+        )
     return Hole(name, kind)
 
 

@@ -13,56 +13,25 @@ A template is the message as the product writes it, with holes in braces:
 Text after the end of a template is allowed. Templates are found by their leading literal (a trie over bytes), the
 longest first; a line costs one walk down that trie and the matching of usually one template. A line whose leading
 literal is known and whose rest fits no template is refused; one that begins like no template carries nothing for us.
-A template with `ignore` catches only lines for which no longer beginning was known, so it hides no broken line.
+A template with `ignore` is asked after all others, and only when no longer beginning was known: it hides no broken line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
-from detector.decode import spans
+from detector.decode import matching, spans
+from detector.decode.matching import DONE, JUMP, LAST, LEADING, LIT, REST, RUN, SPLIT, UNTIL, Bytes, Ints, Program
 from detector.decode.patterns import Literal, Pattern, expand, parse
-from detector.decode.spans import IGNORED, NO_TEMPLATE, OK, Spans
+from detector.decode.spans import IGNORED, OK, Spans
 from detector.decode.table import Table, Template
 
-LIT, RUN, UNTIL, LAST, REST, SPLIT, JUMP, DONE = range(8)
 CLASSES = ("word", "int", "ip", "host", "name")
-_LEADING = 40  # bytes of a leading literal that the trie knows; the rest is compared like any literal
-_STACK = 64  # open choices of one line
-_WORK = 4_096  # steps that a line of no length may cause, 16 bytes searched being one; a longer line may search itself 16 times
-
-Bytes = NDArray[np.uint8]
-Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
-    """All templates of one format as arrays for the kernel.
-
-    ops      int32 (P, 4): code and three arguments
-    pool     uint8, all literals one after the other
-    trie     int32 (S, 256): next state by byte, -1 none
-    starts   int32 (S + 1), entry int32 and variant int32: the templates whose leading literal ends in a state
-    ignore   bool, by template
-    prefix   where the program of the format's prefix begins, -1 without one
-    """
-
-    ops: NDArray[np.int32]
-    pool: Bytes
-    trie: NDArray[np.int32]
-    starts: NDArray[np.int32]
-    entry: NDArray[np.int32]
-    variant: NDArray[np.int32]
-    ignore: NDArray[np.bool_]
-    prefix: int
-
-
-def _classes() -> Bytes:
+def classes() -> Bytes:
     """Bit c of entry b: byte b belongs to class c."""
     members = {
         "int": b"0123456789",
@@ -75,9 +44,6 @@ def _classes() -> Bytes:
     for bit, name in enumerate(CLASSES):
         table[np.frombuffer(members[name], np.uint8)] |= np.uint8(1 << bit)
     return table
-
-
-_KLASS = _classes()
 
 
 class _Assembler:
@@ -153,7 +119,7 @@ def compiled(templates: Sequence[Template], fields: Sequence[str], prefix: str =
             table[state, byte] = child
     flat = [pair for pairs in ends for pair in pairs]
     return Program(
-        np.array(code.ops, np.int32).reshape(-1, 4), np.frombuffer(bytes(code.pool) + b"\0", np.uint8), table,
+        np.array(code.ops, np.int32).reshape(-1, 4), np.frombuffer(bytes(code.pool) + b"\0", np.uint8), classes(), table,
         np.concatenate([[0], np.cumsum([len(pairs) for pairs in ends])]).astype(np.int32),
         np.array([e for e, _ in flat], np.int32), np.array([v for _, v in flat], np.int32),
         np.array([template.ignore for template in templates], np.bool_), start,
@@ -167,7 +133,7 @@ def _leading(pattern: Pattern) -> bytes:
         if not isinstance(part, Literal):
             break
         text += part.text
-    return text.encode()[:_LEADING]
+    return text.encode()[:LEADING]
 
 
 def _insert(trie: list[dict[int, int]], ends: list[list[tuple[int, int]]], literal: bytes, end: tuple[int, int]) -> None:
@@ -181,157 +147,6 @@ def _insert(trie: list[dict[int, int]], ends: list[list[tuple[int, int]]], liter
     ends[state].append(end)
 
 
-@njit(cache=True, nogil=True)
-def _equal(buffer, at, end, pool, literal, size):  # type: ignore[no-untyped-def]  # a kernel: numba infers the types
-    if at + size > end:
-        return False
-    for i in range(size):
-        if buffer[at + i] != pool[literal + i]:
-            return False
-    return True
-
-
-@njit(cache=True, nogil=True)
-def _find(buffer, at, end, pool, literal, size):  # type: ignore[no-untyped-def]  # a kernel
-    first = pool[literal]
-    for i in range(at, end - size + 1):
-        if buffer[i] == first and _equal(buffer, i, end, pool, literal, size):
-            return i
-    return -1
-
-
-@njit(cache=True, nogil=True)
-def _find_last(buffer, at, end, pool, literal, size):  # type: ignore[no-untyped-def]  # a kernel
-    first = pool[literal]
-    for i in range(end - size, at - 1, -1):
-        if buffer[i] == first and _equal(buffer, i, end, pool, literal, size):
-            return i
-    return -1
-
-
-@njit(cache=True, nogil=True)
-def _match(buffer, at, end, ops, pc, pool, klass, begin, length, stack, trail, used):  # type: ignore[no-untyped-def]  # a kernel
-    """Run one program over buffer[at:end]: (where it ended or -1, number of slots written).
-
-    A choice that fails later is taken back: `stack` holds (op, position, slots written then, where the hole began).
-    """
-    depth = 0
-    steps = 0
-    allowed = _WORK + end - at
-    trail_start = used
-    while True:
-        code, a, b, slot = ops[pc, 0], ops[pc, 1], ops[pc, 2], ops[pc, 3]
-        ok = True
-        hole, size = at, 0
-        steps += 1
-        if code == LIT:
-            ok = _equal(buffer, at, end, pool, a, b)
-            size = b
-        elif code == RUN:
-            bit = np.uint8(1 << a)
-            stop = at
-            while stop < end and klass[buffer[stop]] & bit:
-                stop += 1
-            size = stop - at
-            ok = size > 0
-        elif code == UNTIL or code == LAST:
-            found = _find(buffer, at, end, pool, a, b) if code == UNTIL else _find_last(buffer, at, end, pool, a, b)
-            ok = found >= 0
-            size = found - at
-            steps += (size if ok else end - at) >> 4
-            if ok and depth < _STACK:
-                stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3] = pc, found, used, at
-                depth += 1
-        elif code == REST:
-            stop = end
-            while stop > at and (buffer[stop - 1] == 32 or buffer[stop - 1] == 13 or buffer[stop - 1] == 10):
-                stop -= 1
-            size = stop - at
-        elif code == SPLIT:
-            if depth < _STACK:
-                stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3] = a, at, used, -1
-                depth += 1
-        elif code == JUMP:
-            pc = a - 1
-        else:
-            return at, used
-        if not ok:
-            while depth > 0:
-                depth -= 1
-                back, position, written, hole = stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3]
-                while used > written:
-                    used -= 1
-                    length[trail[used]] = -1
-                if hole < 0:  # the other branch
-                    pc, at = back - 1, position
-                    hole, size, slot = at, 0, -1
-                    ok = True
-                    break
-                a, b, slot = ops[back, 1], ops[back, 2], ops[back, 3]
-                if ops[back, 0] == UNTIL:
-                    found = _find(buffer, position + 1, end, pool, a, b)
-                    steps += 1 + ((found if found >= 0 else end) - position >> 4)
-                else:
-                    found = _find_last(buffer, hole, min(end, position + b - 1), pool, a, b)
-                    steps += 1 + (position - (found if found >= 0 else hole) >> 4)
-                if found >= 0:
-                    stack[depth, 1] = found
-                    depth += 1
-                    pc, at, size = back, hole, found - hole
-                    ok = True
-                    break
-            if not ok or steps > allowed:
-                while used > trail_start:
-                    used -= 1
-                    length[trail[used]] = -1
-                return -1, used
-        if slot >= 0 and length[slot] < 0 and used < len(trail):
-            begin[slot], length[slot] = hole, size
-            trail[used] = slot
-            used += 1
-        at += size
-        pc += 1
-
-
-@njit(cache=True, nogil=True)
-def _split(buffer, starts_at, ends_at, ops, pool, klass, trie, starts, entry, variants, ignore, prefix, begin, length, variant, status, unknown):  # type: ignore[no-untyped-def]  # a kernel
-    stack = np.empty((_STACK, 4), np.int64)
-    trail = np.empty(max(1, begin.shape[1]), np.int64)
-    states = np.empty(trie.shape[0] + 1, np.int64)
-    for row in range(len(starts_at)):
-        at, end = starts_at[row], ends_at[row]
-        status[row] = unknown
-        variant[row] = -1
-        used, known = 0, 0
-        if prefix >= 0:
-            at, used = _match(buffer, at, end, ops, prefix, pool, klass, begin[row], length[row], stack, trail, 0)
-            if at < 0:
-                status[row] = NO_TEMPLATE
-                continue
-        depth, state, i = 0, 0, at
-        states[0] = 0
-        while i < end:
-            state = trie[state, buffer[i]]
-            if state < 0:
-                break
-            depth += 1
-            states[depth] = state
-            i += 1
-        while depth >= 0 and variant[row] < 0:
-            state = states[depth]
-            for k in range(starts[state], starts[state + 1]):
-                if ignore[variants[k]] and known > depth:
-                    continue
-                stop, used = _match(buffer, at, end, ops, entry[k], pool, klass, begin[row], length[row], stack, trail, used)
-                if stop >= 0:
-                    status[row], variant[row] = OK, variants[k]
-                    break
-                if depth > 0:
-                    status[row] = NO_TEMPLATE
-                    known = max(known, depth)
-            depth -= 1
-
-
 def build(table: Table, fields: Sequence[str]) -> Callable[[Bytes, Ints, Ints], Spans]:
     """The tokenizer of one format. Raises ValueError naming a template that is none."""
     program = compiled(table.templates, fields, table.prefix)
@@ -339,10 +154,7 @@ def build(table: Table, fields: Sequence[str]) -> Callable[[Bytes, Ints, Ints], 
 
     def split(values: Bytes, start: Ints, stop: Ints) -> Spans:
         result = spans.empty(len(start), len(fields))
-        _split(
-            values, start, stop, program.ops, program.pool, _KLASS, program.trie, program.starts, program.entry, program.variant,
-            program.ignore, program.prefix, result.begin, result.length, result.variant, result.status, unknown,
-        )  # fmt: skip
+        matching.split(values, start, stop, program, result.begin, result.length, result.variant, result.status, unknown)
         return result
 
     return split
