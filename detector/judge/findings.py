@@ -51,9 +51,9 @@ class Incident:
     site: str
     model: str
     model_id: str
-    family: str  # technique family: credential-access | discovery | command-and-control | exfiltration | initial-access | success-after-failures
+    family: str  # technique family, see families.FAMILIES
     severity: str  # low | medium | high | critical
-    entity_kind: str  # source.ip | service | user.name | pair
+    entity_kind: str  # source.ip | service | user.name
     entity_value: str
     techniques: tuple[str, ...]
     opened: int  # event time, µs

@@ -1,0 +1,113 @@
+"""Whom an incident is about: outside attackers are gathered under the attacked service, inside sources and accounts stand alone."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from detector.decode import ecs
+from detector.features.columns import SOURCE_INSIDE, sides
+from detector.features.hashing import address_ids, text_ids
+
+SOURCE, SERVICE, ACCOUNT = range(3)
+KINDS = ("source.ip", "service", "user.name")
+U64 = NDArray[np.uint64]
+
+
+def address_text(hi: int, lo: int, kind: int) -> str:
+    """An address as people write it; a token as ip- and 16 hex digits; absent as ""."""
+    if kind == ecs.ABSENT:
+        return ""
+    if kind == ecs.TOKEN:
+        return f"ip-{(hi ^ lo):016x}"
+    if hi == 0 and lo >> 32 == 0xFFFF:
+        return str(ipaddress.IPv4Address(lo & 0xFFFFFFFF))
+    return str(ipaddress.IPv6Address(hi << 64 | lo))
+
+
+@dataclass(frozen=True, slots=True)
+class Entities:
+    """For n events: the kind of entity, uint8 (n), and its identity, uint64 (n)."""
+
+    kind: NDArray[np.uint8]
+    identity: U64
+
+
+def of_sources(events: pl.DataFrame, service: U64) -> Entities:
+    """Inside sources themselves; what comes from outside, or from nowhere, belongs to the service."""
+    source = address_ids(events, "source.ip")
+    alone = ((sides(events) & SOURCE_INSIDE) != 0) & (source != 0)
+    return Entities(np.where(alone, SOURCE, SERVICE).astype(np.uint8), np.where(alone, source, service))
+
+
+def of_services(events: pl.DataFrame, service: U64) -> Entities:
+    return Entities(np.full(len(events), SERVICE, np.uint8), service)
+
+
+def of_intruders(events: pl.DataFrame) -> Entities:
+    """Who got in: the source, wherever it is; without an address the service."""
+    source, service = address_ids(events, "source.ip"), login_services(events)
+    return Entities(np.where(source != 0, SOURCE, SERVICE).astype(np.uint8), np.where(source != 0, source, service))
+
+
+def of_accounts(events: pl.DataFrame) -> Entities:
+    return Entities(np.full(len(events), ACCOUNT, np.uint8), _first_of(events, ("user.target.name", "user.name")))
+
+
+def login_services(events: pl.DataFrame) -> U64:
+    """The host or application that is logged in to, shape (n,)."""
+    return _first_of(events, ("host.name", "observer.name", "event.dataset"))
+
+
+def network_services(events: pl.DataFrame) -> U64:
+    """The attacked network where it is configured, else the device that saw it, else the address; shape (n,)."""
+    named = _first_of(events, ("destination.network", "observer.name"))
+    return np.where(named != 0, named, address_ids(events, "destination.ip"))
+
+
+def _first_of(events: pl.DataFrame, columns: tuple[str, ...]) -> U64:
+    ids = np.zeros(len(events), np.uint64)
+    for name in columns:
+        ids = np.where(ids == 0, text_ids(events, name), ids)
+    return ids
+
+
+def name(event: dict[str, object], kind: int, network: bool) -> str:
+    """The entity's name from the event that opens its incident (a row of the frame as a dict)."""
+    if kind == SOURCE:
+        return _address(event, "source.ip")
+    if kind == ACCOUNT:
+        return _text(event, ("user.target.name", "user.name"))
+    if network:
+        return _text(event, ("destination.network", "observer.name")) or _address(event, "destination.ip") or "?"
+    return _text(event, ("host.name", "observer.name", "event.dataset")) or "?"
+
+
+def _text(event: dict[str, object], columns: tuple[str, ...]) -> str:
+    return next((str(event[column]) for column in columns if event[column] != ""), "")
+
+
+def _address(event: dict[str, object], column: str) -> str:
+    hi, lo, kind = (int(str(event[f"{column}.{part}"])) for part in ("hi", "lo", "kind"))
+    return address_text(hi, lo, kind)
+
+
+def fields(event: dict[str, object]) -> dict[str, str | int]:
+    """An event as the analyst sees it: what is present, addresses as text. Provenance and keys are left out."""
+    shown: dict[str, str | int] = {}
+    for column in ecs.TEXT:
+        if column != "log.topic" and event[column] != "":
+            shown[column] = str(event[column])
+    for column in ecs.ADDRESS:
+        text = _address(event, column)
+        if text != "":
+            shown[column] = text
+    for column in ecs.INTEGER:
+        value = int(str(event[column]))
+        if value >= 0:
+            shown[column] = value
+    return shown

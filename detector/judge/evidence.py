@@ -1,0 +1,92 @@
+"""Evidence of incidents, counted columnar-wise: a flood in which every event is flagged makes no Python object per event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import polars as pl
+
+from detector.decode import ecs
+from detector.features.hashing import text_id
+from detector.judge import entities
+from detector.judge.cases import SAMPLES, Case, Touched
+from detector.judge.findings import EventSample, EvidenceRow
+from detector.judge.flags import Flags
+
+VALUES = 10_000  # evidence rows kept per incident; the first in stream order
+TEXTS = ("user.name", "user.target.name", "host.name", "observer.name")
+INTEGERS = ("destination.port",)
+
+
+def gather(events: pl.DataFrame, flags: Flags, touched: Sequence[Touched]) -> dict[str, tuple[EvidenceRow, ...]]:
+    """Increments of evidence by incident id. Values beyond the first 10,000 of an incident are not kept (its event count is)."""
+    rows = np.concatenate([one.rows for one in touched])
+    which = np.repeat(np.arange(len(touched)), [len(one.rows) for one in touched])
+    base = pl.DataFrame({"which": which, "events": flags.weight[rows], "time": flags.time[rows]})
+    chosen = events[flags.event[rows]]
+    found: dict[str, list[EvidenceRow]] = {}
+    for column, values, counts in _columns(base, chosen):
+        for name, row in zip(values, counts.iter_rows(), strict=True):
+            case = touched[row[0]].case
+            if _keeps(case, f"{column}\0{name}"):
+                found.setdefault(case.incident.id, []).append(EvidenceRow(column, name, row[1], row[2], row[3]))
+    return {id_: tuple(_merged(rows_)) for id_, rows_ in found.items()}
+
+
+def _columns(base: pl.DataFrame, chosen: pl.DataFrame) -> Iterator[tuple[str, list[str], pl.DataFrame]]:
+    """Per evidence field: the values' texts and (incident, events, first, last) of each, in order of appearance."""
+    for name in ecs.ADDRESS:
+        parts = [chosen[f"{name}.{part}"].alias(part) for part in ("kind", "hi", "lo")]
+        counts = _counted(base.with_columns(parts), ["kind", "hi", "lo"])
+        texts = [entities.address_text(hi, lo, kind) for kind, hi, lo in counts.select("kind", "hi", "lo").iter_rows()]
+        yield name, texts, counts.drop("kind", "hi", "lo")
+    for name in TEXTS:
+        values = ecs.values(chosen, name)
+        counts = _counted(base.with_columns(pl.Series("code", ecs.codes(chosen, name).astype(np.int64))), ["code"])
+        yield name, [values[code] for code in counts["code"]], counts.drop("code")
+    for name in INTEGERS:
+        counts = _counted(base.with_columns((chosen[name].cast(pl.Int64) + 1).alias("code")), ["code"])
+        yield name, [str(code - 1) for code in counts["code"]], counts.drop("code")
+
+
+def _counted(table: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """(which, events, first, last, *by) of the values that are present: the first of `by` is 0 where absent."""
+    counted = table.filter(pl.col(by[0]) != 0).group_by(["which", *by], maintain_order=True)
+    sums = counted.agg(pl.col("events").sum(), pl.col("time").min().alias("first"), pl.col("time").max().alias("last"))
+    return sums.select("which", "events", "first", "last", *by)
+
+
+def _keeps(case: Case, value: str) -> bool:
+    identity = text_id(value)
+    if identity in case.values:
+        return True
+    if len(case.values) >= VALUES:
+        return False
+    case.values.add(identity)
+    return True
+
+
+def _merged(rows: list[EvidenceRow]) -> list[EvidenceRow]:
+    """One incident may be touched twice in a batch only as two cases, so its rows are distinct already; kept as a check."""
+    assert len({(row.field, row.value) for row in rows}) == len(rows)
+    return rows
+
+
+def sample(events: pl.DataFrame, flags: Flags, touched: Sequence[Touched]) -> dict[str, tuple[EventSample, ...]]:
+    """The first events of each incident, up to 50 over its life."""
+    found: dict[str, tuple[EventSample, ...]] = {}
+    for one in touched:
+        new = one.rows[: SAMPLES - one.case.samples]
+        if len(new) > 0:
+            one.case.samples += len(new)
+            chosen = events[flags.event[new]]
+            found[one.case.incident.id] = tuple(
+                _sample(row, int(at)) for row, at in zip(chosen.iter_rows(named=True), flags.time[new], strict=True)
+            )
+    return found
+
+
+def _sample(event: dict[str, object], time: int) -> EventSample:
+    partition, offset = int(str(event["log.partition"])), int(str(event["log.offset"]))
+    return EventSample(time, str(event["log.topic"]), partition, offset, entities.fields(event))

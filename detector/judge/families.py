@@ -1,0 +1,55 @@
+"""ATT&CK techniques, the families that make one incident out of many, and what a family is called."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Severity = Literal["low", "medium", "high", "critical"]
+
+CREDENTIALS, DISCOVERY, CONTROL, EXFILTRATION, ACCESS, LATERAL, FLOOD, GOT_IN = FAMILIES = (
+    "credential-access",
+    "discovery",
+    "command-and-control",
+    "exfiltration",
+    "initial-access",
+    "lateral-movement",
+    "flood",
+    "success-after-failures",
+)
+
+FAMILY_OF = {
+    "T1110.001": CREDENTIALS, "T1110.003": CREDENTIALS, "T1110.004": CREDENTIALS,
+    "T1046": DISCOVERY, "T1595": DISCOVERY,
+    "T1071": CONTROL, "T1571": CONTROL,
+    "T1041": EXFILTRATION, "T1048": EXFILTRATION,
+    "T1078": ACCESS, "T1021": LATERAL, "T1498": FLOOD,
+}  # fmt: skip
+
+# What it is called, and the word between it and the entity: {0} is the entity.
+TITLES: dict[str, dict[str, str]] = {
+    CREDENTIALS: {"de": "Passwörter werden ausprobiert: {0}", "en": "Passwords are being tried: {0}"},
+    DISCOVERY: {"de": "Das Netz wird abgesucht: {0}", "en": "The network is being scanned: {0}"},
+    CONTROL: {"de": "Regelmäßige Verbindungen zu einem seltenen Ziel: {0}", "en": "Regular connections to a rare destination: {0}"},
+    EXFILTRATION: {"de": "Ungewöhnlich viele Daten gehen nach außen: {0}", "en": "Unusually much data goes outside: {0}"},
+    ACCESS: {"de": "Ungewöhnliche Anmeldung: {0}", "en": "Unusual login: {0}"},
+    LATERAL: {"de": "Zugriffe auf ungewohnte Ziele: {0}", "en": "Access to unfamiliar targets: {0}"},
+    FLOOD: {"de": "Ungewöhnlich viele Verbindungen: {0}", "en": "Unusually many connections: {0}"},
+    GOT_IN: {"de": "Erfolgreiche Anmeldung nach vielen Fehlversuchen: {0}", "en": "Successful login after many failures: {0}"},
+}
+
+# The rule as it is printed on the page and in the README.
+SEVERITY_RULE = {
+    "de": "kritisch: Anmeldung nach vielen Fehlversuchen gelungen · hoch: jemand kam hinein, oder seltener als 1 von 100.000 · "
+    "mittel: seltener als 1 von 10.000 · niedrig: alles andere",
+    "en": "critical: a login succeeded after many failures · high: someone got in, or rarer than 1 in 100,000 · "
+    "medium: rarer than 1 in 10,000 · low: everything else",
+}
+
+
+def severity(family: str, worst_p: float, got_in: str) -> Severity:
+    """SEVERITY_RULE as code."""
+    if family == GOT_IN:
+        return "critical"
+    if got_in == "yes" or worst_p <= 1e-5:
+        return "high"
+    return "medium" if worst_p <= 1e-4 else "low"

@@ -1,0 +1,126 @@
+"""The rows of a batch that matter, as one table over all models, in stream order, with the incident they belong to by family and entity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from detector.decode import ecs
+from detector.features.columns import times
+from detector.features.table import ModelTable
+from detector.judge import entities
+from detector.judge.families import ACCESS, CREDENTIALS, FAMILIES, FAMILY_OF, GOT_IN
+from detector.judge.findings import MODELS
+from detector.judge.models import Models, Scored
+
+_LOGIN_MODELS = ("auth-source", "auth-user", "auth-service")
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """f flagged rows, sorted by event and model; several models may flag the same event for the same incident.
+
+    event     int64 (f), index into the batch's events
+    model     int64 (f), index into findings.MODELS;  vector int64 (f), the row's index in that model's X
+    p, s      float64 (f)
+    weight    int64 (f), what the event counts
+    family    int64 (f), index into FAMILIES;  kind int64 (f), of the entity;  entity uint64 (f)
+    time      int64 (f), event time, µs;  clock int64 (f), the latest event time of the stream so far
+    success   bool (f), the event is a successful login
+    """
+
+    event: NDArray[np.int64]
+    model: NDArray[np.int64]
+    vector: NDArray[np.int64]
+    p: NDArray[np.float64]
+    s: NDArray[np.float64]
+    weight: NDArray[np.int64]
+    family: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    entity: NDArray[np.uint64]
+    time: NDArray[np.int64]
+    clock: NDArray[np.int64]
+    success: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.event)
+
+
+def flagged(events: pl.DataFrame, scored: Mapping[str, Scored], models: Models, clock: int) -> tuple[Flags | None, int]:
+    """The flags of a batch (None without any) and the stream's clock after it; `clock` is the latest event time before it, µs."""
+    time = times(events)
+    clocks = np.maximum(np.maximum.accumulate(time), clock) if len(time) > 0 else time
+    parts = [part for name in MODELS if name in scored for part in _of_model(name, scored[name], models)]
+    after = int(clocks[-1]) if len(clocks) > 0 else clock
+    if not parts:
+        return None, after
+    columns = [np.concatenate([part[i] for part in parts]) for i in range(7)]
+    order = np.lexsort((columns[1], columns[0]))
+    event, model, vector, p, s, weight, family = (column[order] for column in columns)
+    kind, entity = _entities(events, event, model, family == FAMILIES.index(GOT_IN))
+    success = ecs.codes(events, "event.outcome")[event] == _code(events, "event.outcome", "success")
+    return Flags(event, model, vector, p, s, weight, family, kind, entity, time[event], clocks[event], success), after
+
+
+def _code(events: pl.DataFrame, column: str, value: str) -> int:
+    values = ecs.values(events, column)
+    return values.index(value) if value in values else -1
+
+
+def _of_model(name: str, scored: Scored, models: Models) -> list[tuple[NDArray[np.generic], ...]]:
+    """(event, model, vector, p, s, weight, family) of the rows at or below the threshold, and of those a rule names."""
+    parts = []
+    counts = scored.rows.weight > 0
+    vectors = np.flatnonzero(counts & (scored.p <= models.scorers[name].threshold_p))
+    if len(vectors) > 0:
+        parts.append(_rows(name, scored, vectors, _families(models.tables[name], models.scorers[name].leading(scored.rows.X[vectors]))))
+    named = np.flatnonzero(counts & scored.rows.rule)
+    if len(named) > 0:
+        parts.append(_rows(name, scored, named, np.full(len(named), FAMILIES.index(GOT_IN))))
+    return parts
+
+
+def _rows(name: str, scored: Scored, vectors: NDArray[np.intp], family: NDArray[np.int64]) -> tuple[NDArray[np.generic], ...]:
+    model = np.full(len(vectors), MODELS.index(name), np.int64)
+    weight = scored.rows.weight[vectors].astype(np.int64)
+    return scored.rows.row[vectors], model, vectors.astype(np.int64), scored.p[vectors], scored.s[vectors], weight, family
+
+
+def _families(table: ModelTable, leading: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Index of the family that each row's leading feature points to; a login model never says less than its own family."""
+    by_feature = [FAMILY_OF.get(f.technique, CREDENTIALS) for f in table.features]
+    if table.name == "auth-user":
+        by_feature = [ACCESS if family == CREDENTIALS else family for family in by_feature]
+    return np.array([FAMILIES.index(family) for family in by_feature], np.int64)[leading]
+
+
+def _entities(
+    events: pl.DataFrame, event: NDArray[np.int64], model: NDArray[np.int64], got_in: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """Kind and identity of the entity of each flagged row."""
+    kind, identity = np.zeros(len(event), np.int64), np.zeros(len(event), np.uint64)
+    for index, name in enumerate(MODELS):
+        mine = np.flatnonzero(model == index)
+        if len(mine) == 0:
+            continue
+        rows = events[event[mine]]
+        found = _of_rows(name, rows)
+        kind[mine], identity[mine] = found.kind, found.identity
+    intruders = np.flatnonzero(got_in)
+    if len(intruders) > 0:  # each gets an incident of its own, or the second one would hide behind the first
+        found = entities.of_intruders(events[event[intruders]])
+        kind[intruders], identity[intruders] = found.kind, found.identity
+    return kind, identity
+
+
+def _of_rows(name: str, rows: pl.DataFrame) -> entities.Entities:
+    if name == "auth-user":
+        return entities.of_accounts(rows)
+    if name == "auth-service":
+        return entities.of_services(rows, entities.login_services(rows))
+    service = entities.login_services(rows) if name in _LOGIN_MODELS else entities.network_services(rows)
+    return entities.of_sources(rows, service)

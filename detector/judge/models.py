@@ -1,0 +1,67 @@
+"""The models of a running SCORE: their tables and what scores them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.features import Rows
+from detector.features.table import ModelTable
+
+F64 = NDArray[np.float64]
+
+
+class Scorer(Protocol):
+    """What the judge needs of `detector.forest.detector.Detector`; tests use a stub, so that a retrain does not move them."""
+
+    @property
+    def model_id(self) -> str: ...
+
+    @property
+    def threshold_p(self) -> float: ...
+
+    def score(self, X: F64) -> tuple[F64, F64, NDArray[np.int8]]: ...
+
+    def leading(self, X: F64) -> NDArray[np.int64]: ...
+
+    def explain(self, x: F64) -> list[tuple[int, float, float]]: ...
+
+    def counterfactual(self, x: F64, feature: int, threshold_p: float) -> float | None: ...
+
+    def usual(self, feature: int) -> tuple[float, float]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Tables and scorers by model name; the same names in both."""
+
+    tables: Mapping[str, ModelTable]
+    scorers: Mapping[str, Scorer]
+
+    def __post_init__(self) -> None:
+        if self.tables.keys() != self.scorers.keys():
+            missing = ", ".join(sorted(self.tables.keys() ^ self.scorers.keys()))
+            raise ValueError(f"these models lack a table or a trained artefact: {missing}")
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Rows of one model with their score: s float64 (m), higher is odder; p float64 (m), the share of honest rows as odd."""
+
+    rows: Rows
+    s: F64
+    p: F64
+
+
+def score(vectors: Mapping[str, Rows], models: Models) -> dict[str, Scored]:
+    """Step 5 of the journey for every model: each row by itself, so a batch's cut does not matter."""
+    found = {}
+    for name, rows in vectors.items():
+        if len(rows.row) > 0:
+            s, p, _ = models.scorers[name].score(rows.X)
+            found[name] = Scored(rows, s, p)
+    return found
