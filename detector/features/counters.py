@@ -140,4 +140,3 @@ def _add(slab: Slab, slot: int, place: int, sketch: int, key: np.uint64) -> None
 def bits(count: float, total: float) -> float:
     """Rarity of something seen `count` times among `total`, in bits; 1 bit when nothing is known."""
     return -math.log2((count + 0.5) / (total + 1.0))
-

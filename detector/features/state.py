@@ -149,6 +149,13 @@ def _part(arrays: Arrays, name: str, like: Slab | Bloom | NDArray[np.int64]) -> 
     return np.array(arrays[name], np.int64)
 
 
+def size(state: FeatureState) -> tuple[int, int]:
+    """(entities held, bytes of all memory)."""
+    slabs = [value for memory in (state.network, state.logins) for value in memory if isinstance(value, Slab)]
+    filters = [value for memory in (state.network, state.logins) for value in memory if isinstance(value, Bloom)]
+    return sum(int(s.info[slab.LIVE]) for s in slabs), sum(map(slab.nbytes, slabs)) + sum(f.bits.nbytes for f in filters)
+
+
 def schema() -> str:
     """Changes whenever the meaning of the arrays does; an older snapshot is then not loaded but replayed."""
     shapes = [(name, array.dtype.str, array.shape[1:]) for name, array in sorted(dump(FeatureState.fresh(1000)).items())]

@@ -14,6 +14,7 @@ import polars as pl
 from detector import features
 from detector.config import Config
 from detector.features import FeatureState, Rows
+from detector.features import state as remembered
 from detector.features.calendar import epoch_end
 from detector.features.table import ModelTable, read_all
 from detector.forest.detector import Detector
@@ -152,17 +153,20 @@ class Core:
 
     def load(self, shard: str, payload: bytes) -> ShardState:
         """The state that was dumped. Raises ValueError if the bytes are not a snapshot of this schema."""
-        remembered, cases = snapshot.load(payload, self.fresh(shard).features.zone.key)
-        return ShardState(shard, remembered, cases)
+        return ShardState(shard, *snapshot.load(payload, self.fresh(shard).features.zone.key))
 
     def step(self, state: ShardState, events: pl.DataFrame) -> Changes:
         return score_step(state, events, self.models)
 
     def step_scored(self, state: ShardState, events: pl.DataFrame, keep: bool) -> tuple[Changes, list[pl.DataFrame]]:
-        """As `step`, and if wanted the scores of every row: model, place of the event, weight, s, p."""
+        """As `step`, and if wanted the scores of every row: model, place of the event, entity, weight, score, p."""
         scored = score(features.step(state.features, events, self.models.tables), self.models)
         rows = [_score_table(name, one, events) for name, one in scored.items()] if keep else []
         return judge(state, events, scored, self.models), rows
+
+    def size(self, state: ShardState) -> tuple[int, int]:
+        """How many entities a shard's memory holds, and its bytes; for metrics."""
+        return remembered.size(state.features)
 
     def take(self, state: ShardState, kind: str, payload: dict[str, object]) -> None:
         """Inputs of the table `inputs`. None changes a shard's state yet: verdicts and promotions come with their own tasks."""
@@ -176,5 +180,5 @@ def _score_table(name: str, scored: Scored, events: pl.DataFrame) -> pl.DataFram
     rows: Rows = scored.rows
     chosen = events.select("@timestamp", "log.topic", "log.partition", "log.offset")[rows.row]
     chosen = chosen.with_columns(pl.col("log.topic").cast(pl.String))
-    numbers = {"weight": rows.weight, "s": scored.s, "p": scored.p}
-    return chosen.with_columns(pl.lit(name).alias("model"), *(pl.Series(key, value) for key, value in numbers.items()))
+    numbers = [pl.Series("entity", rows.entity), pl.Series("weight", rows.weight), pl.Series("score", scored.s), pl.Series("p", scored.p)]
+    return chosen.with_columns(pl.lit(name).alias("model"), *numbers)
