@@ -49,8 +49,11 @@ class Progress:
     notified: int = 0
 
 
-def consumer(config: Kafka) -> KafkaConsumer:
-    """A member of <group>-score: static, so that a restart needs no rebalance; where to begin is not left to Kafka."""
+def consumer(config: Kafka, session_s: int = 45) -> KafkaConsumer:
+    """A member of <group>-score; where to begin is not left to Kafka.
+
+    Static: a restart takes up its partitions at once, and those of an instance that does not come back move after `session_s`.
+    """
     group = f"{config.group}-score"
     made = KafkaConsumer(
         **client.arguments(config),
@@ -58,6 +61,7 @@ def consumer(config: Kafka) -> KafkaConsumer:
         group_instance_id=f"{group}-{config.instance}",
         partition_assignment_strategy=(CooperativeStickyAssignor,),
         max_poll_interval_ms=HOUR_MS,  # the database may be away that long without our losing the partitions
+        session_timeout_ms=session_s * 1000,
         heartbeat_interval_ms=1000,
         auto_offset_reset="none",
         enable_auto_commit=False,

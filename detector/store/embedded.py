@@ -142,7 +142,7 @@ class Embedded:
             command: Sequence[str] = (str(self.binaries / program), *arguments)
             environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
             user = self.user
-            done = subprocess.run(  # noqa: S603 - fixed program, arguments are ours
+            done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.home, env=environment, check=False,
                 start_new_session=True,  # Ctrl-C in the terminal is for us; we end the server in order
                 user=None if user is None else user.pw_uid, group=None if user is None else user.pw_gid,
