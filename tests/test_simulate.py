@@ -169,6 +169,26 @@ def test_each_kind_of_attack_happens_once_a_day_and_says_what_it_is(city: City) 
             assert {name for name, _ in attack.entities} <= {"source.ip", "destination.ip", "destination.port", "user.name", "host.name"}
 
 
+def test_a_rehearsal_shows_each_attack_within_the_first_hours_whatever_the_hour() -> None:
+    city = City(7, start=datetime(2026, 3, 7, 22, 0, tzinfo=UTC), rehearsal_hours=4)  # a Saturday night
+    assert [attack.number for attack in city.rehearsal] == [5, 6, 7, 8]
+    seen: set[int] = set()
+    for window in city.windows(0, 24):
+        seen |= {int(number) for truth in window.truth.values() for number in np.unique(truth) if number > 0}
+    assert seen == {5, 6, 7, 8}
+
+
+def test_merged_topics_stand_in_the_order_of_arrival_with_their_truth(city: City) -> None:
+    attack = city.attack_plan(date(2026, 3, 3))[0]
+    window = city.window((attack.start - city.start) // (10 * MINUTE))
+    merged, truth = window.merged()
+    assert (np.diff(merged.timestamps) >= 0).all()
+    assert sorted(lines(merged)) == sorted(line for records in window.records.values() for line in lines(records))
+    hits = np.flatnonzero(truth == attack.number)
+    assert len(hits) > 100
+    assert all(dict(attack.entities)["source.ip"].encode() in merged.value(int(row)) for row in hits)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_chosen_attack_comes_alone(kind: str) -> None:
     city = City(7, start=MONDAY, attacks=(kind,))

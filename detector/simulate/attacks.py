@@ -55,6 +55,7 @@ class Scene:
     midnight: int
     number: int
     variant: int
+    rehearsal: tuple[int, int] | None = None  # instead of its usual hours the attack begins in this span (µs)
 
     def victim(self, site: int) -> int:
         """Someone at a desk of the site; on a free day, someone whose computer was left on."""
@@ -62,6 +63,10 @@ class Scene:
         return int(self.rng.choice(here if len(here) > 0 else np.flatnonzero(self.people.site == site)))
 
     def hour(self, low: float, high: float) -> int:
+        """A moment between two hours on the wall, or within the rehearsal's middle part."""
+        if self.rehearsal is not None:
+            begin, end = self.rehearsal
+            return begin + int(self.rng.uniform(0.3, 0.8) * (end - begin))
         return self.midnight + int(self.rng.uniform(low, high) * HOUR)
 
 
@@ -206,8 +211,8 @@ def beaconing(scene: Scene) -> Attack:
     """T1071.001: a computer asks the same unknown server again and again, small, regular, for a working day."""
     site = (places.RATHAUS, places.LEITSTELLE, places.BAUHOF)[scene.variant % 3]
     rng, person = scene.rng, scene.victim(site)
-    period = float(rng.choice(np.array([60, 120, 300])))
-    start = scene.hour(8.2, 9.5)
+    period = 60.0 if scene.rehearsal is not None else float(rng.choice(np.array([60, 120, 300])))
+    start = scene.hour(8.2, 9.5) if scene.rehearsal is None else scene.rehearsal[0] + 20 * MINUTE
     n = int(rng.uniform(7, 9) * 3600 / period)
     times = start + (np.cumsum(period * (1 + rng.normal(0, 0.03, n))) * SECOND).astype(np.int64)
     src, dst = int(scene.people.address[person]), places.ip("198.51.100.240") + int(rng.integers(0, 14))

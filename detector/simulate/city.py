@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.records import Place, Records
+from detector.records import Place, Records, concat
 from detector.simulate import attacks, background, clock, configuration, devices, logins, people, services, traffic
 from detector.simulate.attacks import Attack
 from detector.simulate.clock import DAY, MINUTE, Plan
@@ -39,6 +39,12 @@ class SimulatedWindow:
     truth: dict[str, NDArray[np.int32]]
     attacks: dict[int, Attack]
 
+    def merged(self) -> tuple[Records, NDArray[np.int32]]:
+        """All topics in the order of arrival, as ROUTE merges partitions, and the truth of each row."""
+        both = concat(list(self.records.values()))
+        order = np.argsort(both.timestamps, kind="stable")
+        return both.take(order), np.concatenate(list(self.truth.values()))[order]
+
 
 class City:
     """Three sites in two tenants. Equal arguments give equal lines, whatever was asked before."""
@@ -47,14 +53,15 @@ class City:
 
     def __init__(
         self, seed: int, people: int = 120, start: datetime = datetime(2026, 3, 2, tzinfo=UTC), *,
-        attacks: str | Sequence[str] = "all", volume: float = 1.0, attacks_from_day: int = 1,
+        attacks: str | Sequence[str] = "all", volume: float = 1.0, attacks_from_day: int = 1, rehearsal_hours: float = 0.0,
     ) -> None:  # fmt: skip
         """attacks: "all", "none" or names of `attacks.KINDS`, each once a day from day `attacks_from_day` on.
 
+        rehearsal_hours > 0: each also begins once within so many hours after the start, whatever the hour; for shows.
         volume multiplies flows and noise, not people. Raises ValueError for an unknown attack or a start off the ten minutes.
         """
         self.seed, self.start, self.volume, self.attacks_from_day = seed, clock.micros(start), volume, attacks_from_day
-        self.kinds = chosen(attacks)
+        self.kinds, self._rehearsal_hours = chosen(attacks), rehearsal_hours
         if self.start % WINDOW != 0:
             raise ValueError("a city starts on a full ten minutes")
         self.press = Press(TEMPLATES)
@@ -62,6 +69,7 @@ class City:
         self._world6 = IPV6 + self.press.texts(f"2001:db8:ffff:{k:x}::443" for k in range(256))
         self._plan = lru_cache(maxsize=4)(self._make_plan)
         self.attack_plan = lru_cache(maxsize=4)(self._make_attacks)
+        self.rehearsal = self._rehearse() if rehearsal_hours > 0 else ()
 
     def config_toml(self, extra: str = "") -> str:
         """A configuration that reads this city's topics; `extra` tables ([kafka], [database] …) come first."""
@@ -101,12 +109,19 @@ class City:
         number = self.day_number(day)
         if number < self.attacks_from_day:
             return ()
-        scenes = (
-            (kind, attacks.Scene(np.random.default_rng([self.seed, day.toordinal(), 7, k]), self.press, self.people, self._plan(day),
-                clock.midnight(day), 10 * number + k + 1, number - self.attacks_from_day))
-            for k, kind in enumerate(attacks.KINDS)
-        )  # fmt: skip
-        return tuple(attacks.PLANNERS[kind](scene) for kind, scene in scenes if kind in self.kinds)
+        return tuple(attacks.PLANNERS[kind](self._scene(kind, day, number)) for kind in attacks.KINDS if kind in self.kinds)
+
+    def _scene(self, kind: str, day: date, number: int) -> attacks.Scene:
+        k = attacks.KINDS.index(kind)
+        rng = np.random.default_rng([self.seed, day.toordinal(), 7, k])
+        variant = number - self.attacks_from_day
+        return attacks.Scene(rng, self.press, self.people, self._plan(day), clock.midnight(day), 10 * number + k + 1, variant)
+
+    def _rehearse(self) -> tuple[Attack, ...]:
+        """One of each soon after the start; numbers 5 to 8, which no day uses."""
+        span = (self.start, self.start + int(self._rehearsal_hours * clock.HOUR))
+        scenes = ((kind, self._scene(kind, clock.local_date(self.start), 0)) for kind in attacks.KINDS if kind in self.kinds)
+        return tuple(attacks.PLANNERS[kind](replace(scene, number=scene.number + 4, variant=0, rehearsal=span)) for kind, scene in scenes)
 
     def _honest(self, rng: np.random.Generator, today: date, sheets: dict[str, Sheet]) -> None:
         """Everything but attacks, always in the same order, because the random numbers come in it."""
@@ -135,7 +150,7 @@ class City:
         firewall, auth = sheets["firewall"], sheets["auth"]
         yesterday = date.fromordinal(today.toordinal() - 1)
         seen = {}
-        for attack in (*self.attack_plan(yesterday), *self.attack_plan(today)):
+        for attack in (*self.rehearsal, *self.attack_plan(yesterday), *self.attack_plan(today)):
             if attack.start < firewall.end and attack.end > firewall.start:
                 attack.write(firewall, auth, rng, attack.number)
                 seen[attack.number] = attack

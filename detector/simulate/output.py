@@ -66,11 +66,9 @@ def produce(city: City, first: int, last: int, send: Callable[[str, bytes, int],
     """Hands every line of the windows first ≤ i < last to `send(topic, value, timestamp in ms)`, topics merged by time."""
     labels = Labels()
     for window in city.windows(first, last):
-        names = [topic for topic, records in window.records.items() for _ in range(len(records))]
-        rows = np.concatenate([np.arange(len(records)) for records in window.records.values()])
-        times = np.concatenate([records.timestamps for records in window.records.values()])
-        for at in np.argsort(times, kind="stable").tolist():
-            send(names[at], window.records[names[at]].value(int(rows[at])), int(times[at]) // 1000)
+        merged, _ = window.merged()
+        for row in range(len(merged)):
+            send(merged.places[merged.place[row]].topic, merged.value(row), int(merged.timestamps[row]) // 1000)
         labels.take(window)
     return labels
 
