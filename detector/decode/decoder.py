@@ -15,7 +15,7 @@ from detector.decode.convert import Lines, convert
 from detector.decode.decoded import Decoded, Origin, Reject
 from detector.decode.observers import Senders, senders
 from detector.decode.plan import Plan, compile_table
-from detector.decode.recognise import Marks, marks, recognise
+from detector.decode.recognise import Marks, claimed, marks, recognise
 from detector.decode.scan import Bytes, readonly
 from detector.decode.spans import EMPTY, IGNORED, OK, REASONS, TOO_LONG, UNKNOWN
 from detector.decode.table import Table, shipped
@@ -92,6 +92,7 @@ class Decoder:
     ) -> Bytes:  # fmt: skip
         """Put the line inside each envelope in the envelope's place where somebody can read it. Returns the buffer that then holds all."""
         objects = np.flatnonzero((frames.stop > frames.start) & (values[np.minimum(frames.start, max(len(values) - 1, 0))] == ord("{"))) if len(values) else np.zeros(0, np.int64)
+        objects = self._not_known(values, frames, configured, objects)
         if len(objects) == 0:
             return values
         opened = envelope.open_envelopes(values, frames.start[objects], frames.stop[objects])
@@ -113,6 +114,19 @@ class Decoder:
         take = np.flatnonzero(((wanted < 0) & (chosen >= 0)) | ((wanted >= 0) & (plain[wanted] | (chosen == wanted))))
         _replace(values, frames, objects, inner, begin, length, take, self.zones, zone, at)
         return values
+
+    def _not_known(
+        self, values: Bytes, frames: lines.Frames, configured: NDArray[np.int32], objects: NDArray[np.int64]
+    ) -> NDArray[np.int64]:  # fmt: skip
+        """Of the lines that are JSON objects those that may be envelopes; for the others `configured` learns the format found."""
+        own = np.array([p.table.tokenizer == "json" and not p.table.envelope for p in self.plans] + [False], np.bool_)
+        sure = own[configured[objects]] & claimed(values, frames, objects, configured[objects], self.marks)
+        others = np.zeros(len(configured), np.int32)
+        others[objects] = configured[objects]
+        outer = recognise(values, frames, others, self.marks)[objects]
+        found = own[outer] & (configured[objects] < 0)
+        configured[objects[found]] = outer[found]
+        return objects[~(sure | found)]
 
     def _format(
         self, number: int, values: Bytes, frames: lines.Frames, mine: NDArray[np.int64], zone: NDArray[np.int32],

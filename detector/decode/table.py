@@ -141,6 +141,7 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True):
     keyvalue: KeyValue = KeyValue()
     delimited: Delimited | None = None
     json: Json = Json()
+    envelope: bool = False  # json: such an object may hold another device's line, look inside first
 
 
 def of_toml(text: str, source: str = "table") -> Table:
