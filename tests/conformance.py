@@ -62,7 +62,20 @@ SEKOIA: dict[str, str] = {
     "cisco-cisco-secure-firewall": "cisco_asa",
 }
 HOSTS = {"sshd", "pam", "windows_security"}  # formats for which their host.name means ours
-DENIED = {"deny", "denied", "drop", "dropped", "block", "blocked", "reject", "reset-both", "reset-client", "reset-server", "drop-icmp", "block-url"}
+DENIED = {
+    "deny",
+    "denied",
+    "drop",
+    "dropped",
+    "block",
+    "blocked",
+    "reject",
+    "reset-both",
+    "reset-client",
+    "reset-server",
+    "drop-icmp",
+    "block-url",
+}
 ALLOWED = {"allow", "allowed", "accept", "accepted", "pass", "permit", "permitted"}
 
 
@@ -221,7 +234,11 @@ def _equal(name: str, expected: str | int, got: str | int | None) -> bool:
         import ipaddress
 
         try:
-            parsed = int(ipaddress.IPv6Address(str(expected))) if ":" in str(expected) else 0xFFFF << 32 | int(ipaddress.IPv4Address(str(expected)))
+            parsed = (
+                int(ipaddress.IPv6Address(str(expected)))
+                if ":" in str(expected)
+                else 0xFFFF << 32 | int(ipaddress.IPv4Address(str(expected)))
+            )
         except ValueError:
             return False
         return address.text(parsed >> 64, parsed & (2**64 - 1)) == got
@@ -271,7 +288,9 @@ def run(out: Path | None) -> dict[str, Score]:
 
 def main() -> int:
     if not (DATASETS / "parsers_elastic").is_dir():
-        print(f"conformance: skipped, the sample sets are not at {DATASETS.relative_to(Path.cwd(), walk_up=True) if sys.version_info >= (3, 12) else '../shared/datasets'}")  # noqa: T201  # a command's output
+        print(
+            f"conformance: skipped, the sample sets are not at {DATASETS.relative_to(Path.cwd(), walk_up=True) if sys.version_info >= (3, 12) else '../shared/datasets'}"
+        )  # noqa: T201  # a command's output
         return 0
     out = Path("var/conformance.txt")
     scores = run(out)

@@ -72,7 +72,9 @@ class Decoder:
         zone = self.source_zone[source]
         status, rows = _readable(records)
         frames = lines.empty(len(records))
-        lines.frame(values, rows, records.bounds[:-1][rows], records.bounds[1:][rows], frames, self.zones, zone, records.timestamps, self.year)
+        lines.frame(
+            values, rows, records.bounds[:-1][rows], records.bounds[1:][rows], frames, self.zones, zone, records.timestamps, self.year
+        )
         configured = self.source_format[source]
         values = self._open(values, frames, configured, zone, records.timestamps)
         found = recognise(values, frames, configured, self.marks)
@@ -91,7 +93,11 @@ class Decoder:
         self, values: Bytes, frames: lines.Frames, configured: NDArray[np.int32], zone: NDArray[np.int32], near: NDArray[np.int64]
     ) -> Bytes:  # fmt: skip
         """Put the line inside each envelope in the envelope's place where somebody can read it. Returns the buffer that then holds all."""
-        objects = np.flatnonzero((frames.stop > frames.start) & (values[np.minimum(frames.start, max(len(values) - 1, 0))] == ord("{"))) if len(values) else np.zeros(0, np.int64)
+        objects = (
+            np.flatnonzero((frames.stop > frames.start) & (values[np.minimum(frames.start, max(len(values) - 1, 0))] == ord("{")))
+            if len(values)
+            else np.zeros(0, np.int64)
+        )
         objects = self._not_known(values, frames, configured, objects)
         if len(objects) == 0:
             return values

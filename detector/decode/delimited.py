@@ -52,7 +52,9 @@ def _layouts(settings: Delimited, fields: Sequence[str]) -> Layouts:
 
 
 @njit(cache=True, nogil=True)
-def _split(values: Bytes, p: int, stop: int, separator: int, quote: int, limit: int, low: NDArray[np.int64], high: NDArray[np.int64]) -> int:
+def _split(
+    values: Bytes, p: int, stop: int, separator: int, quote: int, limit: int, low: NDArray[np.int64], high: NDArray[np.int64]
+) -> int:
     """Bounds of up to `limit` columns into low, high. Returns how many."""
     count = 0
     while count < limit:

@@ -89,7 +89,9 @@ def _open_one(values: Bytes, p: int, end: int, keys: Lexicon, row: int, begin: N
 
 
 @njit(cache=True, nogil=True)
-def open_all(values: Bytes, start: NDArray[np.int64], stop: NDArray[np.int64], keys: Lexicon, begin: NDArray[np.int64], length: NDArray[np.int32]) -> None:
+def open_all(
+    values: Bytes, start: NDArray[np.int64], stop: NDArray[np.int64], keys: Lexicon, begin: NDArray[np.int64], length: NDArray[np.int32]
+) -> None:
     for row in range(len(start)):
         _open_one(values, start[row], stop[row], keys, row, begin, length)
 

@@ -16,7 +16,9 @@ from msgspec import Meta, Struct
 from detector.decode import ecs
 
 Texts = str | list[str]
-Condition = str | list[str]  # any of: plain text = equal (case does not matter), "*" present, "" absent, "~x" contains, "^x" starts with, "!x" not equal
+Condition = (
+    str | list[str]
+)  # any of: plain text = equal (case does not matter), "*" present, "" absent, "~x" contains, "^x" starts with, "!x" not equal
 HEADER = ("syslog.host", "syslog.program", "syslog.pid", "syslog.msgid")  # source fields that every format has, from the line's header
 
 
