@@ -83,11 +83,21 @@ def test_threshold_by_replay_opens_no_more_than_asked() -> None:
     rng = np.random.default_rng(5)
     time = np.sort(rng.integers(0, 10 * DAY, 5000))
     p = rng.random(5000) ** 2
-    threshold = calibration.threshold_by_replay(p, time, per_day=0.35, most=1e-2, quiet=DAY)
-    assert 1 <= calibration._openings(time[p <= threshold], DAY) <= 3
-    above = p[(p > threshold) & (p <= 1e-2)].min()
-    assert calibration._openings(time[p <= above], DAY) > 3
+    entity = np.repeat(np.array([7, 9], np.uint64), 2500)
+    threshold = calibration.threshold_by_replay(p, time, entity, per_day=0.36, most=1e-2, quiet=DAY)
+    assert 1 <= openings_below(threshold, p, time, entity) <= 7
+    assert openings_below(p[(p > threshold) & (p <= 1e-2)].min(), p, time, entity) > 7
+
+
+def openings_below(threshold: float, p: F64, time: NDArray[np.int64], entity: NDArray[np.uint64]) -> int:
+    return calibration.openings(time[p <= threshold], entity[p <= threshold], DAY)
+
+
+def test_an_incident_swallows_what_its_entity_does_until_it_closes() -> None:
+    time = np.array([0, DAY // 2, DAY, 3 * DAY, 0, 1])
+    assert calibration.openings(time, np.array([1, 1, 1, 1, 2, 2], np.uint64), DAY) == 4
 
 
 def test_threshold_by_replay_stays_at_most_where_nothing_happens() -> None:
-    assert calibration.threshold_by_replay(np.ones(10), np.arange(10) * DAY, per_day=0.3, most=1e-2, quiet=DAY) == 1e-2
+    quiet = np.ones(10), np.arange(10) * DAY, np.zeros(10, np.uint64)
+    assert calibration.threshold_by_replay(*quiet, per_day=0.3, most=1e-2, quiet=DAY) == 1e-2

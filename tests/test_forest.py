@@ -194,7 +194,8 @@ def test_vector_set_combination_equals_its_plain_twin(seed: int, flip: bool, emp
     sets[2, 8:12] = 0 if empty else sets[2, 8:12]
     fast, plain = sets.copy(), sets.copy()
     inverted = np.uint64(0xFFFFFFFFFFFFFFFF if flip else 0)
-    answers = vector_combine(*fast, 8, 4, inverted, 12), vector.combine_sets_plain(*plain, 8, 4, inverted, 12)
+    twin: Any = vector.combine_sets_plain
+    answers = vector_combine(*fast, 8, 4, inverted, 12), twin(*plain, 8, 4, inverted, 12)
     assert fast.tolist() == plain.tolist()
     assert answers[0] == answers[1]
 

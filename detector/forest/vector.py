@@ -99,9 +99,8 @@ def halve(typing: Any, bounds: Any, start: Any, half: Any, values: Any, at: Any,
         wide, single, double = ir.VectorType(I32, 16), ir.VectorType(ir.FloatType(), 16), ir.VectorType(I64, 16)
         pointers = ir.VectorType(ir.FloatType().as_pointer(), 16)
         flags = ir.VectorType(ir.IntType(1), 16)
-        gather = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(single, (pointers, I32, flags, single)), "llvm.masked.gather.v16f32.v16p0"
-        )
+        insert: Callable[..., Any] = cgutils.get_or_insert_function
+        gather = insert(builder.module, ir.FunctionType(single, (pointers, I32, flags, single)), "llvm.masked.gather.v16f32.v16p0")
         last = builder.sub(builder.add(args[1], args[2]), ir.Constant(I64, 1))
         origin = _splat(builder, builder.ptrtoint(_data(context, builder, kinds[0], args[0], last), I64), 16)
         halves = _splat(builder, builder.trunc(args[2], I32), 16)

@@ -1,0 +1,167 @@
+"""The shipped baselines: honest simulated people, through the product's own decoding, privacy and features, into detectors.
+
+Two cities with different people: one to train on, one to calibrate on. The number of people sets what a p-value can promise
+(streams.md no. 2): at least 300 in each.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from detector import records
+from detector.config import Config
+from detector.decode import Decoder, ecs
+from detector.features import FeatureState, Rows, step
+from detector.features.table import ModelTable, read_all
+from detector.forest import artefact
+from detector.forest.detector import Detector
+from detector.judge.calibration import threshold_by_replay
+from detector.learn.registry import SHIPPED
+from detector.learn.train import Trained, capped, train
+from detector.pipeline import Router, route_step
+from detector.privacy import MemoryKeyring, Privacy
+from detector.simulate import City, SimulatedWindow
+
+F64 = NDArray[np.float64]
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
+DAY = 86_400_000_000
+WARM_UP = 2  # days whose rows are left out: everything is new then
+FEWEST_PEOPLE = 300
+PER_WINDOW = 400  # rows of a model kept from ten minutes of a shard
+PER_ENTITY = 200  # rows of one source, pair, account or service in the end
+MOST = 40_000
+NOISE_TOO = ("auth-service",)  # its entity is attacked all day: its usual is the background of attacks
+OFFSET_ROW = (1 << 26) - 1  # of a simulated record's offset: the row in its window and topic
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Honest rows of one model: X float64 (n, F); entity uint64 (n); time int64 (n), µs, rising inside each entity."""
+
+    X: F64
+    entity: NDArray[np.uint64]
+    time: NDArray[np.int64]
+
+
+def train_baseline(people: int = 320, days: int = 10, seed: int = 1, out: Path = SHIPPED) -> Iterator[str]:
+    """Write <out>/<model>/candidate for every table in the models folder; yields a line per step, for a terminal.
+
+    Equal arguments give equal bytes. Raises ValueError for too few people or days.
+    """
+    if people < FEWEST_PEOPLE or days <= WARM_UP:
+        raise ValueError(f"a baseline needs {FEWEST_PEOPLE} people and {WARM_UP + 1} days or more")
+    tables = read_all(SHIPPED)
+    samples = []
+    for name, city_seed in (("training", 1000 + 2 * seed), ("calibration", 1001 + 2 * seed)):
+        samples.append(collect(City(city_seed, people, MONDAY, attacks="none"), days, tables))
+        yield f"{name}: " + ", ".join(f"{model} {len(sample.X)}" for model, sample in samples[-1].items())
+    for model, table in tables.items():
+        trained = _fitted(table, samples[0][model], samples[1][model], {"people": people, "days": days, "seed": seed})
+        trained.save(out / model / "candidate")
+        yield f"{model}: {trained.detector.model_id}, threshold {trained.detector.threshold_p:.1e}, {trained.about['rows']}"
+
+
+def ship(models: Path = SHIPPED) -> None:
+    """Candidates become the baselines, and their manifests' hashes the pinned ones: for those who release a version."""
+    pins = {}
+    for name in read_all(models):
+        candidate, baseline = models / name / "candidate", models / name / "baseline"
+        if candidate.exists():
+            shutil.rmtree(baseline, ignore_errors=True)
+            candidate.rename(baseline)
+        pins[name] = artefact.manifest_hash(baseline)
+    lines = "".join(f'    "{name}": "{pin}",\n' for name, pin in sorted(pins.items()))
+    trusted = Path(artefact.__file__).with_name("trusted.py")
+    head = trusted.read_text().split("TRUSTED")[0]
+    trusted.write_text(f"{head}TRUSTED: dict[str, str] = {{\n{lines}}}\n")
+
+
+def collect(city: City, days: int, tables: Mapping[str, ModelTable]) -> dict[str, Sample]:
+    """Honest rows of every model from a city's days after the warm-up."""
+    config = msgspec.toml.decode(city.config_toml(), type=Config)
+    router = Router(Decoder.of(config), Privacy.of(config, MemoryKeyring(city.seed.to_bytes(32, "big"))))
+    states: dict[str, FeatureState] = {}
+    kept: dict[str, list[Sample]] = {model: [] for model in tables}
+    for window in city.windows(0, days * city.windows_per_day):
+        for shard, rows in _rows(window, router, states, tables):
+            if window.index >= WARM_UP * city.windows_per_day:
+                rng = np.random.default_rng([city.seed, window.index, len(shard)])
+                for model, sample in rows.items():
+                    chosen = _some(rng, len(sample.X), PER_WINDOW if model not in NOISE_TOO else len(sample.X))
+                    kept[model].append(Sample(sample.X[chosen], sample.entity[chosen], sample.time[chosen]))
+    return {model: _joined(parts) for model, parts in kept.items()}
+
+
+def _rows(
+    window: SimulatedWindow, router: Router, states: dict[str, FeatureState], tables: Mapping[str, ModelTable]
+) -> Iterator[tuple[str, dict[str, Sample]]]:
+    """One window through the product: (shard, honest rows by model)."""
+    lines = records.concat(list(window.records.values()))
+    routed = route_step(lines.take(np.argsort(lines.timestamps, kind="stable")), router)
+    for shard, events in routed.events.items():
+        truth, time = _truth(window, events), events["@timestamp"].cast(pl.Int64).to_numpy()
+        found = step(states.setdefault(shard, FeatureState.fresh(100_000)), events, tables)
+        yield shard, {model: _honest(rows, truth, time, noise_too=model in NOISE_TOO) for model, rows in found.items()}
+
+
+def _truth(window: SimulatedWindow, events: pl.DataFrame) -> NDArray[np.int32]:
+    """int32 (events): 0 honest, -1 the internet's noise."""
+    offsets = events["log.offset"].to_numpy()
+    truth = np.zeros(len(offsets), np.int32)
+    codes, names = ecs.codes(events, "log.topic"), ecs.values(events, "log.topic")
+    for topic, of_lines in window.truth.items():
+        mine = codes == (names.index(topic) if topic in names else -1)
+        truth[mine] = of_lines[offsets[mine] & OFFSET_ROW]
+    return truth
+
+
+def _honest(rows: Rows, truth: NDArray[np.int32], time: NDArray[np.int64], *, noise_too: bool) -> Sample:
+    keep = (rows.weight > 0) & ((truth[rows.row] == 0) | noise_too)
+    return Sample(rows.X[keep], rows.entity[keep], time[rows.row[keep]])
+
+
+def _some(rng: np.random.Generator, rows: int, most: int) -> NDArray[np.int64]:
+    return np.arange(rows) if rows <= most else np.sort(rng.choice(rows, most, replace=False))
+
+
+def _joined(parts: list[Sample]) -> Sample:
+    return Sample(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("X", "entity", "time")))
+
+
+def _fitted(table: ModelTable, training: Sample, calibration: Sample, made_of: dict[str, Any]) -> Trained:
+    """Caps per entity, then fit; the service model's threshold comes from replaying the calibration period."""
+    fitted_on, held_back = (sample.X[_limited(sample.entity, table.forest.seed)] for sample in (training, calibration))
+    trained = train(table, fitted_on, held_back)
+    detector = trained.detector
+    if table.name in NOISE_TOO:
+        detector = replace(detector, threshold_p=_by_replay(detector, calibration, table.threshold), model_id="")
+    entities = {"training": len(np.unique(training.entity)), "calibration": len(np.unique(calibration.entity))}
+    return Trained(detector, trained.about | {"made_of": made_of, "entities": entities})
+
+
+def _limited(entities: NDArray[np.uint64], seed: int) -> NDArray[np.int64]:
+    few = capped(entities, PER_ENTITY, seed)
+    return few[_some(np.random.default_rng(seed), len(few), MOST)]
+
+
+def _by_replay(detector: Detector, sample: Sample, most: float) -> float:
+    _, p, _ = detector.score(sample.X)
+    return threshold_by_replay(p, sample.time, sample.entity, per_day=0.3, most=most, quiet=DAY)
+
+
+if __name__ == "__main__":
+    for line in train_baseline():
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    ship()
