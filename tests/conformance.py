@@ -119,7 +119,10 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _action(document: Document, words: set[str]) -> str | None:
+def _action(document: Document, categories: set[str]) -> str | None:
+    """allowed or denied; for logins nothing, since theirs says there what our outcome says."""
+    if "authentication" in categories:
+        return None
     said = {str(_first(document, "event.action", "action.name") or "").lower()}
     kinds = set(_list(_get(document, "event.type")))
     if "denied" in kinds or said & DENIED:
