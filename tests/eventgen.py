@@ -41,7 +41,7 @@ def events(rows: Sequence[Row]) -> pl.DataFrame:
     """A frame of the events given; `source.ip` and `destination.ip` as text, times in µs, offsets counted where not given."""
     names = {name for row in rows for name in row} | {"@timestamp", "log.offset", "log.topic"}
     full = [{"log.topic": "raw", "log.offset": i, **row} for i, row in enumerate(rows)]
-    columns = {}
+    columns: dict[str, pl.Series] = {}
     for name in sorted(names):
         if name in ecs.ADDRESS:
             parts = np.array([address(row.get(name, "")) for row in rows], np.uint64).reshape(-1, 3)
@@ -103,7 +103,8 @@ def noise(n: int, seed: int, *, days: float = 2.0, sources: int = 400) -> pl.Dat
         "destination.port": pl.Series(np.minimum(rng.geometric(0.02, n), 60_000).astype(np.int32)),
         "source.bytes": pl.Series(rng.integers(-1, 50_000, n)),
         "session.key": pl.Series(np.where(rng.random(n) < 0.7, rng.integers(1, 2_000, n), 0).astype(np.uint64)),
-        "attempt.kind": pl.Series(rng.integers(0, 4, n).astype(np.uint8)), "attempt.count": pl.Series(rng.integers(0, 3, n).astype(np.uint16)),
+        "attempt.kind": pl.Series(rng.integers(0, 4, n).astype(np.uint8)),
+        "attempt.count": pl.Series(rng.integers(0, 3, n).astype(np.uint16)),
         "event.epoch": pl.Series(((time // 1_000_000 - 14_400) // 86_400).astype(np.int32)),
         "log.offset": pl.Series(np.arange(n)),
     }  # fmt: skip

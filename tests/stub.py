@@ -33,14 +33,14 @@ class StubScorer:
 
     def _excess(self, X: F64) -> F64:
         limits = np.array([self.limits.get(name, np.inf) for name in self.table.names])
-        return np.maximum(0.0, X - limits)
+        return np.asarray(np.maximum(0.0, X - limits))
 
     def score(self, X: F64) -> tuple[F64, F64, NDArray[np.int8]]:
         s = self._excess(X).sum(axis=1)
         return s, 10.0**-s, np.zeros(len(X), np.int8)
 
     def leading(self, X: F64) -> NDArray[np.int64]:
-        return self._excess(X).argmax(axis=1)
+        return np.asarray(self._excess(X).argmax(axis=1))
 
     def explain(self, x: F64) -> list[tuple[int, float, float]]:
         excess = self._excess(x[None, :])[0]

@@ -73,7 +73,7 @@ class Attempts(NamedTuple):
     outcome: NDArray[np.uint8]  # 0 = no attempt
     session: NDArray[np.uint64]
     kind: NDArray[np.uint8]
-    count: NDArray[np.uint16]
+    reports: NDArray[np.uint16]  # how many attempts the line itself claims
     hour: NDArray[np.int64]  # 0..47, see calendar
     epoch: NDArray[np.int32]
     seen: NDArray[np.uint64]  # (n, 4): account, provider, region, band; 0 without such a memory
@@ -84,7 +84,7 @@ def new_attempts(state: Logins, e: Attempts, i: int) -> float:
     """How many attempts event i adds to those already reported for its connection."""
     if e.outcome[i] == 0:
         return 0.0
-    count = float(max(1, np.int64(e.count[i])))
+    count = float(max(1, int(np.int64(e.reports[i]))))
     if e.session[i] == 0 or e.kind[i] == 0:
         return count
     s = state.sessions
@@ -96,16 +96,16 @@ def new_attempts(state: Logins, e: Attempts, i: int) -> float:
     if e.outcome[i] == SUCCESS:
         s.num[slot, CLOCK + 9] += 1.0
         return 1.0 if s.num[slot, CLOCK + 9] == 1.0 else 0.0
-    return _grown(s, slot, CLOCK + 1 + min(7, np.int64(e.kind[i])), count)
+    return _grown(s, slot, CLOCK + 1 + min(7, int(np.int64(e.kind[i]))), count)
 
 
 @part
 def _grown(s: Slab, slot: int, place: int, count: float) -> float:
     largest = 0.0
     for j in range(CLOCK + 1, CLOCK + 9):
-        largest = max(largest, s.num[slot, j])
+        largest = max(largest, float(s.num[slot, j]))
     s.num[slot, place] += count
-    return max(0.0, s.num[slot, place] - largest)
+    return max(0.0, float(s.num[slot, place]) - largest)
 
 
 @part

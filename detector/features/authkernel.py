@@ -48,7 +48,7 @@ def _outcomes(events: pl.DataFrame) -> NDArray[np.uint8]:
 def attempts(events: pl.DataFrame, time: NDArray[np.int64], zone: ZoneInfo) -> Attempts:
     """The columns of authentication events; `time` is the event time in µs, limited by the caller."""
     listed = text_ids(events, "source.network")
-    inside = sides(events) & SOURCE_INSIDE
+    inside = (sides(events) & SOURCE_INSIDE).astype(np.uint8)
     host = text_ids(events, "host.name")
     host = np.where(host == 0, text_ids(events, "event.dataset") ^ text_ids(events, "observer.name"), host)
     address = address_ids(events, "source.ip")
@@ -71,8 +71,11 @@ def roomy(state: Logins) -> Logins:
     if state.clock[0] - state.clock[1] > bloom.GENERATION:
         now, before = bloom.fresh(), now
         state.clock[1] = state.clock[0]
-    slabs = [slab.room(s, 128) for s in state[:6]]
-    return Logins(*slabs, bloom.room(now), before, state.clock)
+    return Logins(
+        slab.room(state.sessions, 128), slab.room(state.sources, 128), slab.room(state.services, 128),
+        slab.room(state.targets, 128), slab.room(state.users, 128), slab.room(state.habits, 128),
+        bloom.room(now), before, state.clock,
+    )  # fmt: skip
 
 
 @part

@@ -45,7 +45,7 @@ def crowded(bloom: Bloom) -> bool:
     """Whether the current layer may fill up within one event and the next one is not there yet."""
     layer = bloom.info[LAYER]
     full = bloom.info[COUNT] + 64 > (_FIRST << 2 * layer) * _PER_BLOCK
-    return full and layer + 1 < LAYERS and len(bloom.bits) < 8 * _start(layer + 2)
+    return bool(full) and layer + 1 < LAYERS and len(bloom.bits) < 8 * _start(layer + 2)
 
 
 def room(bloom: Bloom) -> Bloom:
@@ -64,13 +64,13 @@ def _has(bloom: Bloom, key: np.uint64, layer: int) -> bool:
     found = np.uint64(1)
     for i in range(8):
         found &= bloom.bits[block + i] >> (probe >> np.uint64(6 * i) & np.uint64(63))
-    return found == np.uint64(1)
+    return bool(found == np.uint64(1))
 
 
 @part
 def contains(bloom: Bloom, key: np.uint64) -> bool:
     """Whether the key was added to this generation (with about 1 in 1,000 false yes)."""
-    layer = bloom.info[LAYER]
+    layer = int(bloom.info[LAYER])
     while layer >= 0 and not _has(bloom, key, layer):
         layer -= 1
     return layer >= 0

@@ -23,7 +23,7 @@ _BIAS = 0.7213 / (1 + 1.079 / _REGISTERS)
 @part
 def elapsed(slab: Slab, slot: int, t: np.int64) -> float:
     """Seconds since the entity's clock (its first number), which moves on to t unless the event is late: then negative."""
-    last = slab.num[slot, FIRST]
+    last = float(slab.num[slot, FIRST])
     if last == 0.0:
         slab.num[slot, FIRST] = t
         return 0.0
@@ -41,7 +41,7 @@ def fading(seconds: float, half_life: float) -> float:
 @part
 def decayed(slab: Slab, slot: int, place: int, seconds: float, factor: float, amount: float) -> float:
     """The decayed sum at `place` with `amount` added; `factor` is the `fading` of these `seconds`. A late amount is worth less."""
-    value = slab.num[slot, place]
+    value = float(slab.num[slot, place])
     value = value * factor + amount if seconds >= 0.0 else value + amount * factor
     slab.num[slot, place] = value
     return value
@@ -50,7 +50,7 @@ def decayed(slab: Slab, slot: int, place: int, seconds: float, factor: float, am
 @part
 def _sketch(slab: Slab, sketch: int) -> int:
     """The first word of a sketch within its row."""
-    return FIRST + slab.info[NUMBERS] + sketch * SKETCH
+    return FIRST + int(slab.info[NUMBERS]) + sketch * SKETCH
 
 
 @part
@@ -61,10 +61,10 @@ def _register(slab: Slab, slot: int, place: int, sketch: int, key: np.uint64) ->
     while rank < 32 and not low >> np.uint64(rank - 1) & np.uint64(1):
         rank += 1
     where = 8 * _sketch(slab, sketch) + np.int64((key >> np.uint64(32)) * np.uint64(_REGISTERS) >> np.uint64(32))
-    old = slab.byte[slot, where]
+    old = int(np.int64(slab.byte[slot, where]))
     if rank > old:
         slab.byte[slot, where] = rank
-        slab.num[slot, place + HARMONIC] += math.ldexp(1.0, -rank) - math.ldexp(1.0, -np.int64(old))
+        slab.num[slot, place + HARMONIC] += math.ldexp(1.0, -rank) - math.ldexp(1.0, -old)
         if old == 0:
             slab.num[slot, place + EMPTY] -= 1
         return True
@@ -73,8 +73,8 @@ def _register(slab: Slab, slot: int, place: int, sketch: int, key: np.uint64) ->
 
 @part
 def _estimate(slab: Slab, slot: int, place: int) -> float:
-    raw = _BIAS * _REGISTERS * _REGISTERS / slab.num[slot, place + HARMONIC]
-    empty = slab.num[slot, place + EMPTY]
+    raw = _BIAS * _REGISTERS * _REGISTERS / float(slab.num[slot, place + HARMONIC])
+    empty = float(slab.num[slot, place + EMPTY])
     if raw <= 2.5 * _REGISTERS and empty > 0:
         return _REGISTERS * math.log(_REGISTERS / empty)
     return raw
@@ -115,7 +115,7 @@ def distinct(slab: Slab, slot: int, place: int, sketch: int, t: np.int64, window
     _rotate(slab, slot, place, sketch, t, window)
     if key != 0:
         _add(slab, slot, place, sketch, key)
-    return max(slab.num[slot, place + NOW], slab.num[slot, place + BEFORE])
+    return max(float(slab.num[slot, place + NOW]), float(slab.num[slot, place + BEFORE]))
 
 
 @part

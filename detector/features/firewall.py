@@ -90,7 +90,7 @@ def roomy(state: Network) -> Network:
     if state.clock[0] - state.clock[1] > bloom.GENERATION:
         now, before = bloom.fresh(), now
         state.clock[1] = state.clock[0]
-    slabs = [slab.room(s, 128) for s in state[:3]]
+    slabs = (slab.room(state.sources, 128), slab.room(state.pairs, 128), slab.room(state.places, 128))
     return Network(*slabs, bloom.room(now), before, state.clock)
 
 
@@ -179,8 +179,8 @@ def _destination(state: Network, e: Flows, i: int, new_talk: bool, new_source: b
 @part
 def _active_hours(p: Slab, slot: int, t: np.int64) -> float:
     """In how many of the last 24 hours the pair talked; the last hours stand as bits in one number."""
-    hour, last = t // _HOUR_US, np.int64(p.num[slot, _LAST_HOUR])
-    mask = np.int64(p.num[slot, _HOURS])
+    hour, last = int(t // _HOUR_US), int(p.num[slot, _LAST_HOUR])
+    mask = int(p.num[slot, _HOURS])
     if hour > last:
         mask = mask << (hour - last) & 0xFFFFFF if hour - last < 24 else 0
         p.num[slot, _LAST_HOUR] = hour

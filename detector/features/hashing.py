@@ -48,13 +48,15 @@ def text_id(value: str) -> int:
 def text_ids(frame: pl.DataFrame, name: str) -> NDArray[np.uint64]:
     """The identities of a text column, shape (n,)."""
     values = ecs.values(frame, name)
-    return np.array([text_id(value) for value in values], np.uint64)[ecs.codes(frame, name)]
+    ids: NDArray[np.uint64] = np.array([text_id(value) for value in values], np.uint64)[ecs.codes(frame, name)]
+    return ids
 
 
 def words(frame: pl.DataFrame, name: str, meaning: dict[str, int]) -> NDArray[np.uint8]:
     """A text column as small numbers by a table of words; 0 for every other word. Shape (n,)."""
     table = np.array([meaning.get(value, 0) for value in ecs.values(frame, name)], np.uint8)
-    return table[ecs.codes(frame, name)]
+    numbers: NDArray[np.uint8] = table[ecs.codes(frame, name)]
+    return numbers
 
 
 def _mix_array(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -19,7 +19,8 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 def part(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Compiled into the kernels that call it; Python cannot call it."""
-    return cast(Callable[_P, _R], numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
+    made: object = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore[call-overload]  # true options that the stubs do not list
+    return cast(Callable[_P, _R], made)
 
 
 def word(number: int) -> int:

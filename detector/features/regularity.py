@@ -24,7 +24,7 @@ def push(numbers: NDArray[np.float64], place: int, value: float) -> None:
 
 @part
 def _sorted(numbers: NDArray[np.float64], place: int, scratch: NDArray[np.float64]) -> int:
-    n = min(np.int64(numbers[place]), RING)
+    n = min(int(numbers[place]), RING)
     for i in range(n):
         scratch[i] = numbers[place + 1 + i]
     _insertion_sort(scratch, n)
@@ -44,9 +44,9 @@ def _insertion_sort(x: NDArray[np.float64], n: int) -> None:
 @part
 def _quantile(x: NDArray[np.float64], n: int, q: float) -> float:
     where = q * (n - 1)
-    low = np.int64(where)
+    low = int(where)
     high = min(low + 1, n - 1)
-    return x[low] + (where - low) * (x[high] - x[low])
+    return float(x[low] + (where - low) * (x[high] - x[low]))
 
 
 @part

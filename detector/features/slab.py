@@ -65,7 +65,7 @@ def crowded(slab: Slab, margin: int) -> bool:
     """Whether `margin` insertions might not fit: then the arrays must grow first."""
     high = slab.info[HIGH]
     # At most `limit` slots are ever taken: an insertion beyond it takes a freed one.
-    return high + margin > len(slab.word) and high < slab.info[LIMIT]
+    return bool(high + margin > len(slab.word) and high < slab.info[LIMIT])
 
 
 @kernel
@@ -82,7 +82,7 @@ def _rehash(slab: Slab) -> None:
 def _place(slab: Slab, key: np.uint64) -> int:
     """Where the key stands in the hash, or the empty place where it belongs."""
     mask = len(slab.places) - 1
-    place = np.int64(key >> np.uint64(20)) & mask
+    place = int(np.int64(key >> np.uint64(20))) & mask
     while slab.places[place, 0] != 0 and slab.places[place, 0] != key:
         place = (place + 1) & mask
     return place
@@ -114,7 +114,7 @@ def _forget(slab: Slab, slot: int) -> None:
 @part
 def _turn(slab: Slab) -> int:
     """Move the hand on by one slot and return the slot it stood at."""
-    slot = slab.info[HAND]
+    slot = int(slab.info[HAND])
     slab.info[HAND] = slot + 1 if slot + 1 < slab.info[HIGH] else 0
     return slot
 
@@ -141,7 +141,7 @@ def _make_room(slab: Slab, now: np.int64) -> None:
 def find(slab: Slab, key: np.uint64) -> int:
     """The slot of a key, or -1. Changes nothing."""
     place = _place(slab, key)
-    return np.int64(slab.places[place, 1]) if slab.places[place, 0] != 0 else -1
+    return int(np.int64(slab.places[place, 1])) if slab.places[place, 0] != 0 else -1
 
 
 @part
@@ -158,13 +158,13 @@ def slot_of(slab: Slab, key: np.uint64, now: np.int64) -> int:
 @part
 def _insert(slab: Slab, key: np.uint64, now: np.int64) -> int:
     _make_room(slab, now)
-    slot = slab.info[FREE]
+    slot = int(slab.info[FREE])
     if slot >= 0:
         slab.info[FREE] = np.int64(slab.num[slot, MARK])
         for i in range(slab.word.shape[1]):
             slab.word[slot, i] = 0
     else:
-        slot = slab.info[HIGH]
+        slot = int(slab.info[HIGH])
         slab.info[HIGH] += 1
     slab.word[slot, OWNER] = key
     slab.info[LIVE] += 1

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detector.decode import ecs
-from detector.features import authentication, authkernel, bloom, firewall, logins, slab
+from detector.features import authentication, authkernel, firewall, logins, slab
 from detector.features.authentication import Logins
 from detector.features.bloom import Bloom
 from detector.features.columns import times
@@ -135,18 +135,22 @@ def dump(state: FeatureState) -> Arrays:
 
 def load(arrays: Arrays, timezone: str) -> FeatureState:
     """The memory whose arrays these are."""
-    empty = FeatureState.fresh(1000, timezone)
-    network = Network(**{name: _part(arrays, f"network.{name}", value) for name, value in empty.network._asdict().items()})
-    known = Logins(**{name: _part(arrays, f"logins.{name}", value) for name, value in empty.logins._asdict().items()})
-    return FeatureState(network, known, empty.zone)
+    sources, pairs, places = (_slab(arrays, f"network.{name}") for name in Network._fields[:3])
+    a, b, c, d, e, f = (_slab(arrays, f"logins.{name}") for name in Logins._fields[:6])
+    network = Network(sources, pairs, places, *_rest(arrays, "network"))
+    return FeatureState(network, Logins(a, b, c, d, e, f, *_rest(arrays, "logins")), ZoneInfo(timezone))
 
 
-def _part(arrays: Arrays, name: str, like: Slab | Bloom | NDArray[np.int64]) -> Slab | Bloom | NDArray[np.int64]:
-    if isinstance(like, Slab):
-        return slab.load({part: arrays[f"{name}.{part}"] for part in ("word", "info")})
-    if isinstance(like, Bloom):
-        return bloom.Bloom(np.array(arrays[f"{name}.bits"], np.uint64), np.array(arrays[f"{name}.info"], np.int64))
-    return np.array(arrays[name], np.int64)
+def _slab(arrays: Arrays, name: str) -> Slab:
+    return slab.load({part: arrays[f"{name}.{part}"] for part in ("word", "info")})
+
+
+def _rest(arrays: Arrays, room: str) -> tuple[Bloom, Bloom, NDArray[np.int64]]:
+    now, before = (
+        Bloom(np.array(arrays[f"{room}.{name}.bits"], np.uint64), np.array(arrays[f"{room}.{name}.info"], np.int64))
+        for name in ("now", "before")
+    )
+    return now, before, np.array(arrays[f"{room}.clock"], np.int64)
 
 
 def size(state: FeatureState) -> tuple[int, int]:
