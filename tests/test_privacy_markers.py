@@ -82,7 +82,8 @@ def _search(topic_format: str, names: list[str], each: int) -> None:
         assert routed.counts.balanced
         assert hits(_leaving(routed), NEEDLES) == []
         seen |= {hit.needle for hit in hits(of_frame(step.decoder.decode(records).events), NEEDLES)}
-    assert seen, "no marker reached an event: the search above proved nothing"
+    makes_events = any(sample.event for name in names for sample in table.shipped()[name].samples)
+    assert seen or not makes_events, "no marker reached an event: the search above proved nothing"
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -198,6 +198,11 @@ def test_a_wrong_clock_cannot_ask_for_a_far_epoch() -> None:
     assert frame["@timestamp"].to_physical().to_list() == [NOON + 300 * DAY, 0]  # the event itself is not changed
 
 
+def test_of_a_file_only_its_name_is_told() -> None:
+    frame = routed([{"log.topic": "/home/anna.muster/auth.log"}, {"log.topic": "firewall"}])
+    assert frame["log.topic"].to_list() == ["auth.log", "firewall"]
+
+
 def test_shards_keep_record_order_and_share_no_dictionary() -> None:
     rows: list[Row] = [{"user.name": f"svc-{i}", "log.offset": i, "log.topic": f"topic-{i % 2}"} for i in range(10)]
     done = privacy().pseudonymise(decoded(rows, (RATHAUS, BAUHOF), [i % 2 for i in range(10)]))

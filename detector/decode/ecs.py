@@ -88,7 +88,7 @@ def codes(frame: pl.DataFrame, name: str) -> NDArray[np.integer]:
 
 def values(frame: pl.DataFrame, name: str) -> list[str]:
     """The distinct texts of a text column, in the order of its codes (some may not occur in the rows)."""
-    dtype = frame.schema[name]
+    dtype = frame[name].dtype  # not frame.schema, which builds the types of all columns
     assert isinstance(dtype, pl.Enum)
     return dtype.categories.to_list()
 

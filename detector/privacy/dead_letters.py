@@ -87,7 +87,7 @@ class DeadLetters:
         epoch = clamp(self._keyring, epochs(np.array([created], np.int64), origin.timezone))
         key = self._keyring.key(origin.tenant, int(epoch[0]), "dead letter")
         return DeadLetter(
-            topic=place.topic, partition=place.partition, offset=int(records.offsets[row]), created=created,
+            topic=place.topic.rsplit("/", 1)[-1], partition=place.partition, offset=int(records.offsets[row]), created=created,
             tenant=origin.tenant, site=origin.site, format=_code(reject.format), reason=_code(reject.reason),
             length=len(value), sha256=hmac.digest(key, value, "sha256").hex(), shape=shape(value),
             sealed=None if self._public_key is None else base64.b64encode(seal(value, self._public_key)).decode(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from detector.decode.table import Table
+from detector.decode.table import Table, texts
 
 WORDS = ("event.dataset", "event.category", "event.action", "event.outcome", "event.code", "network.transport", "authentication.method")
 # Only words that the format tables themselves write; what a device put there instead becomes "other".
@@ -82,6 +82,7 @@ WELL_KNOWN_ACCOUNTS: Mapping[str, str] = {  # they come with an operating system
     "postgres": "service",
 }
 
+SPELLED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # a condition that is a text, not "*", "~…" or "^…"
 CODE = re.compile(r"(%?[A-Z]{2,6}-[0-7]-)?[0-9]{1,10}")
 PROTOCOLS = re.compile(r"tcp|udp|icmp|ipv6-icmp|icmp6|igmp|gre|esp|ah|sctp|ospf|vrrp|pim|ipip|[0-9]{1,3}")
 COMMON = {
@@ -101,6 +102,10 @@ def vocabulary(tables: Mapping[str, Table]) -> dict[str, frozenset[str]]:
             words.setdefault(column, set()).add(text)
         for entry in table.words:
             words.setdefault(entry.column, set()).update(entry.map.values(), (entry.other,))
+        for column in WORDS:  # a field that is passed on as it is, such as an event id, where a rule asks for the same text
+            for field in texts(table.columns.get(column, [])):
+                asked = (texts(rule.when.get(field, [])) for rule in table.rules)
+                words[column].update(text for part in asked for text in part if SPELLED.fullmatch(text) is not None)
     return {column: frozenset(words[column]) for column in WORDS}
 
 

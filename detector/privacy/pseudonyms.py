@@ -27,6 +27,7 @@ from detector.privacy.epochs import epochs, limited
 from detector.privacy.keys import Keyring, clamp
 from detector.privacy.networks import Addresses, NetworkTable
 from detector.privacy.siphash import mix, words
+from detector.privacy.texts import Rows
 from detector.records import Records
 
 CACHED = 200_000  # names per tenant; an epoch's names are forgotten with the epoch
@@ -99,10 +100,10 @@ class Privacy:
         done: dict[str, pl.DataFrame] = {}
         for name, number in shards.items():
             if counts[number] == len(decoded.events) and len(shard) > 0:
-                done[name] = self._shard(decoded, decoded.events, decoded.origin)
+                done[name] = self._shard(decoded, Rows(decoded.events), decoded.origin)
             elif counts[number] > 0:
                 rows = np.flatnonzero(shard == number)
-                done[name] = self._shard(decoded, decoded.events[rows], decoded.origin[rows])
+                done[name] = self._shard(decoded, Rows(decoded.events, rows), decoded.origin[rows])
         return done
 
     def dead_letters(self, records: Records, decoded: Decoded) -> list[bytes]:
@@ -114,7 +115,7 @@ class Privacy:
             self._tenants[name] = Tenant(self._config, name)
         return self._tenants[name]
 
-    def _shard(self, decoded: Decoded, events: pl.DataFrame, origin: NDArray[np.int32]) -> pl.DataFrame:
+    def _shard(self, decoded: Decoded, events: Rows, origin: NDArray[np.int32]) -> pl.DataFrame:
         """All rows of one shard: addresses and accounts are told apart first, then replaced."""
         tenant = self._tenant(decoded.origins[int(origin[0])].tenant)
         ages = self._epochs(decoded, events, origin)
@@ -134,11 +135,11 @@ class Privacy:
         }
         if self._remember:
             columns |= seen.columns(self._keyring, tenant.accounts, tenant.name, tenant.networks, events, source.entry)
-        kept = {name: events[name] for name in ecs.NAMES if name not in columns and name in KEPT}
+        kept = {name: events.series(name) for name in KEPT}
         return ecs.frame(len(events), {**kept, **columns})
 
-    def _epochs(self, decoded: Decoded, events: pl.DataFrame, origin: NDArray[np.int32]) -> Epochs:
-        times = limited(_int64(events, "@timestamp"), _int64(events, "event.created"))
+    def _epochs(self, decoded: Decoded, events: Rows, origin: NDArray[np.int32]) -> Epochs:
+        times = limited(events.numbers("@timestamp"), events.numbers("event.created"))
         zones = [o.timezone for o in decoded.origins]
         present = np.flatnonzero(np.bincount(origin, minlength=len(zones)))
         if len({zones[i] for i in present}) == 1:
@@ -153,8 +154,8 @@ class Privacy:
         """uint64 (epochs of this batch, 2)."""
         return np.array([words(self._keyring.key(tenant.name, e, purpose)) for e in ages.numbers], np.uint64).reshape(-1, 2)
 
-    def _addresses(self, tenant: Tenant, events: pl.DataFrame, name: str, ages: Epochs, keys: NDArray[np.uint64]) -> Addresses:
-        hi, lo, kind = (ecs.numbers(events, f"{name}.{part}") for part in ("hi", "lo", "kind"))
+    def _addresses(self, tenant: Tenant, events: Rows, name: str, ages: Epochs, keys: NDArray[np.uint64]) -> Addresses:
+        hi, lo, kind = (events.numbers(f"{name}.{part}") for part in ("hi", "lo", "kind"))
         return networks.pseudonyms(
             tenant.networks,
             hi.astype(np.uint64, copy=False),
@@ -164,12 +165,12 @@ class Privacy:
             keys,
         )
 
-    def _sessions(self, tenant: Tenant, events: pl.DataFrame, ages: Epochs) -> pl.Series:
+    def _sessions(self, tenant: Tenant, events: Rows, ages: Epochs) -> pl.Series:
         """The decoder's hash is not keyed, and what it is made of may be guessed."""
-        plain = ecs.numbers(events, "session.key").astype(np.uint64, copy=False)
+        plain = events.numbers("session.key").astype(np.uint64, copy=False)
         return pl.Series("session.key", mix(self._keys(tenant, ages, "session"), ages.group, plain, np.zeros_like(plain)))
 
-    def _names(self, tenant: Tenant, events: pl.DataFrame, ages: Epochs) -> dict[str, pl.Series]:
+    def _names(self, tenant: Tenant, events: Rows, ages: Epochs) -> dict[str, pl.Series]:
         def user(written: str, group: int) -> tuple[str, str, str]:
             epoch = ages.numbers[group]
             known = tenant.users.setdefault(epoch, {})
@@ -189,10 +190,10 @@ class Privacy:
 
         groups = len(ages.numbers)
         return {
-            **texts.rewrite(events["user.name"], ages.group, groups, user, ("user.name", "user.kind", "user.roles")),
-            **texts.rewrite(events["user.target.name"], ages.group, groups, target, ("user.target.name",)),
-            **texts.rewrite(events["host.name"], ages.group, groups, machine, ("host.name",)),
-            **texts.rewrite(events["observer.name"], ages.group, groups, machine, ("observer.name",)),
+            **texts.rewrite(events.text("user.name"), ages.group, groups, user, ("user.name", "user.kind", "user.roles")),
+            **texts.rewrite(events.text("user.target.name"), ages.group, groups, target, ("user.target.name",)),
+            **texts.rewrite(events.text("host.name"), ages.group, groups, machine, ("host.name",)),
+            **texts.rewrite(events.text("observer.name"), ages.group, groups, machine, ("observer.name",)),
         }
 
     def _user(self, tenant: Tenant, written: str, epoch: int) -> tuple[str, str, str]:
@@ -204,21 +205,21 @@ class Privacy:
         plain, name = tenant.hosts.answer(written)
         return name if plain else "h-" + token(self._keyring.key(tenant.name, epoch, "host"), name)
 
-    def _vocabulary(self, events: pl.DataFrame) -> dict[str, pl.Series]:
+    def _vocabulary(self, events: Rows) -> dict[str, pl.Series]:
         """Columns of words, and the topic; rewritten so that the dictionary holds only what occurs in these rows."""
-        once = np.zeros(len(events), np.uint32)
         done: dict[str, pl.Series] = {}
         for column in fields.WORDS:
-            done |= texts.rewrite(events[column], once, 1, partial(_word, column, self._words[column]), (column,))
-        return done | texts.rewrite(events["log.topic"], once, 1, _itself, ("log.topic",))
+            done |= texts.rewrite(events.text(column), None, 1, partial(_word, column, self._words[column]), (column,))
+        return done | texts.rewrite(events.text("log.topic"), None, 1, _file, ("log.topic",))
 
 
 def _word(column: str, known: frozenset[str], text: str, _group: int) -> tuple[str]:
     return (fields.admitted(column, text, known),)
 
 
-def _itself(text: str, _group: int) -> tuple[str]:
-    return (text,)
+def _file(text: str, _group: int) -> tuple[str]:
+    """A topic has no slash; of a file only its name, since a path may lead through somebody's home."""
+    return (text.rsplit("/", 1)[-1],)
 
 
 KEPT = frozenset((*ecs.INTEGER, *ecs.PROVENANCE, "@timestamp", "attempt.kind", "attempt.count"))  # numbers that pass unchanged
@@ -239,7 +240,3 @@ def _direction(table: NetworkTable, source: Addresses, destination: Addresses) -
     inside = np.append(table.inside, True)  # entry -1, absent, is the last
     index = inside[source.entry] * 2 + inside[destination.entry]
     return texts.from_entries(np.where(source.entry < 0, -1, index).astype(np.int32), DIRECTIONS, "network.direction")
-
-
-def _int64(events: pl.DataFrame, name: str) -> NDArray[np.int64]:
-    return ecs.numbers(events, name).astype(np.int64, copy=False)

@@ -12,22 +12,22 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detector.decode import ecs
 from detector.privacy.accounts import Accounts
 from detector.privacy.keys import Keyring
 from detector.privacy.networks import MAPPED, NetworkTable
 from detector.privacy.siphash import mix, words
+from detector.privacy.texts import Rows
 
 BAND_HOURS = 4
 IPV4 = np.uint64(MAPPED >> 32)
 
 
 def columns(
-    keyring: Keyring, accounts: Accounts, tenant: str, networks: NetworkTable, events: pl.DataFrame, entry: NDArray[np.int32]
+    keyring: Keyring, accounts: Accounts, tenant: str, networks: NetworkTable, events: Rows, entry: NDArray[np.int32]
 ) -> dict[str, pl.Series]:
     """seen.account, seen.provider and seen.band of each login, 0 elsewhere; seen.region stays 0 without a region table.
 
-    events   plain event frame of n rows, with its times
+    events   the plain events of a shard, n rows
     entry    int32 (n), what the source address is, see NetworkTable
     """
     account = _account_hash(keyring, accounts, tenant, events)
@@ -43,32 +43,31 @@ def columns(
     }
 
 
-def _account_hash(keyring: Keyring, accounts: Accounts, tenant: str, events: pl.DataFrame) -> NDArray[np.uint64]:
+def _account_hash(keyring: Keyring, accounts: Accounts, tenant: str, events: Rows) -> NDArray[np.uint64]:
     """uint64 (n), one number per account; 0 for rows that are no login or name nobody."""
     key = keyring.lasting(tenant, "seen")
-    names = ecs.values(events, "user.name")
+    codes, names = events.text("user.name")
     hashes = np.zeros(len(names), np.uint64)
-    codes = ecs.codes(events, "user.name")
     for at in np.flatnonzero(np.bincount(codes, minlength=len(names))).tolist():
         if names[at] != "":
             name = accounts.answer(names[at]).name.encode()
             hashes[at] = int.from_bytes(hashlib.blake2b(name, key=key, digest_size=8).digest(), "little") | 1
-    categories = ecs.values(events, "event.category")
+    category, categories = events.text("event.category")
     login = categories.index("authentication") if "authentication" in categories else -1
-    return np.where(ecs.codes(events, "event.category") == login, hashes[codes], np.uint64(0))
+    return np.where(category == login, hashes[codes], np.uint64(0))
 
 
-def _provider(networks: NetworkTable, events: pl.DataFrame, entry: NDArray[np.int32]) -> NDArray[np.uint64]:
+def _provider(networks: NetworkTable, events: Rows, entry: NDArray[np.int32]) -> NDArray[np.uint64]:
     """The /16 (IPv4) or /32 (IPv6) of an outside address, the network's name of an inside one; a table of ASs may follow."""
-    hi = ecs.numbers(events, "source.ip.hi").astype(np.uint64, copy=False)
-    lo = ecs.numbers(events, "source.ip.lo").astype(np.uint64, copy=False)
+    hi = events.numbers("source.ip.hi").astype(np.uint64, copy=False)
+    lo = events.numbers("source.ip.lo").astype(np.uint64, copy=False)
     outside = np.where((hi == 0) & (lo >> np.uint64(32) == IPV4), lo >> np.uint64(16), hi >> np.uint64(32))
     named = [int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little") for name in networks.names]
     inside = np.append(np.array(named, np.uint64), np.uint64(0))
     return np.where(np.append(networks.inside, True)[entry], inside[entry], outside)
 
 
-def _band(networks: NetworkTable, events: pl.DataFrame, entry: NDArray[np.int32]) -> NDArray[np.uint64]:
+def _band(networks: NetworkTable, events: Rows, entry: NDArray[np.int32]) -> NDArray[np.uint64]:
     """Inside or outside, and which four hours of the day (UTC: an hour's shift in summer does not matter to a band)."""
-    hours = ecs.numbers(events, "@timestamp").astype(np.int64) // (BAND_HOURS * 3_600_000_000) % (24 // BAND_HOURS)
+    hours = events.numbers("@timestamp").astype(np.int64) // (BAND_HOURS * 3_600_000_000) % (24 // BAND_HOURS)
     return hours.astype(np.uint64) + np.where(np.append(networks.inside, True)[entry], np.uint64(100), np.uint64(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,16 +12,46 @@ from numpy.typing import NDArray
 from detector.decode import ecs
 
 
+class Rows:
+    """The rows of one shard of a batch; columns are cut out as arrays when they are asked for."""
+
+    def __init__(self, events: pl.DataFrame, rows: NDArray[np.int64] | None = None) -> None:
+        self._events, self._rows = events, rows
+
+    def __len__(self) -> int:
+        return len(self._events) if self._rows is None else len(self._rows)
+
+    def numbers(self, name: str) -> NDArray[Any]:
+        """Any column that is no text, shape (n,); times as int64 µs."""
+        column = self._events[name]
+        return self._cut(column.to_numpy() if column.dtype.is_numeric() else column.to_physical().to_numpy())
+
+    def text(self, name: str) -> tuple[NDArray[Any], list[str]]:
+        """A text column's codes, shape (n,), and its distinct values, of which some may not occur in these rows."""
+        return self._cut(ecs.codes(self._events, name)), ecs.values(self._events, name)
+
+    def series(self, name: str) -> pl.Series:
+        """A column as it is."""
+        return self._events[name] if self._rows is None else self._events[name][self._rows]
+
+    def _cut(self, whole: NDArray[Any]) -> NDArray[Any]:
+        return whole if self._rows is None else whole[self._rows]
+
+
 def rewrite(
-    column: pl.Series, group: NDArray[np.uint32], groups: int, answer: Callable[[str, int], tuple[str, ...]], names: Sequence[str]
+    column: tuple[NDArray[Any], list[str]],
+    group: NDArray[np.uint32] | None,
+    groups: int,
+    answer: Callable[[str, int], tuple[str, ...]],
+    names: Sequence[str],
 ) -> dict[str, pl.Series]:
     """New text columns `names`, one for each text that `answer(value, group)` gives, asked once per distinct pair.
 
-    column   text column of n rows; "" is not asked and stays "" in every new column
-    group    uint32 (n), below `groups`: the epoch of each row, counted within this batch
+    column   codes (n) and values of a text column; "" is not asked and stays "" in every new column
+    group    uint32 (n), below `groups`: the epoch of each row, counted within this batch; None: all rows are alike
     """
-    values = ecs.values(column.to_frame(), column.name)
-    pair = column.to_physical().to_numpy().astype(np.int64) * groups + group
+    codes, values = column
+    pair = codes if groups == 1 or group is None else codes.astype(np.int64) * groups + group
     flags = np.zeros(len(values) * groups, np.bool_)
     flags[pair] = True
     known: list[dict[str, int]] = [{"": 0} for _ in names]
