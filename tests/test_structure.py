@@ -15,7 +15,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Downwards in the journey only: a room may import from rooms that stand before it here, and from itself.
 ROOMS = (
-    ("records", "config", "configcheck", "configload", "logs"),
+    ("records", "config", "logs"),
+    ("configcheck",),
+    ("configload",),
     ("sources",),
     ("decode",),
     ("privacy",),
@@ -29,11 +31,11 @@ ROOMS = (
     ("learn",),
     ("web",),
     ("lanes",),
-    ("lanes",),
     ("daemon", "scorer"),
     ("assembly",),
     ("run", "demo", "replay", "tryout", "doctor"),
-    ("cli", "__main__"),
+    ("cli",),
+    ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(ROOMS) for name in names}
 PURE = ("features", "judge", "forest")
