@@ -97,7 +97,7 @@ def test_each_member_speaks_for_what_only_it_sees() -> None:
 def test_the_counterfactual_is_the_boundary_of_alerting(feature: int, adverse: float) -> None:
     value = DETECTOR.counterfactual(odd(feature, adverse), feature, 3e-4)
     assert value is not None
-    outward = value + np.sign(adverse) * 1e-3
+    outward = value + np.sign(adverse) * 2e-3
     assert p_of(odd(feature, value)) > 3e-4 >= p_of(odd(feature, outward))
 
 
@@ -172,3 +172,7 @@ def test_no_entity_stands_in_both_halves() -> None:
     training = halves(entities, seed=1)
     assert set(entities[training]).isdisjoint(entities[~training])
     assert 0.4 < training.mean() < 0.6
+
+
+def test_no_rows_give_no_judgement() -> None:
+    assert [len(column) for column in DETECTOR.score(np.zeros((0, 5)))] == [0, 0, 0]
