@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import SupportsInt
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detector.decode.scan import Bytes, digits
+from detector.decode.scan import Bytes, digits, signed
 
 _V4 = np.uint64(0xFFFF_0000_0000)
 _ZERO = np.uint64(0)
@@ -17,7 +18,7 @@ _ZERO = np.uint64(0)
 @njit(cache=True, nogil=True)
 def _ipv4(values: Bytes, begin: int, end: int) -> tuple[int, int]:
     """The 32 bits of a.b.c.d and where it ends; (-1, begin) when there is none."""
-    n, p = np.int64(0), begin
+    n, p = signed(0), begin
     for octet in range(4):
         if octet > 0:
             if p >= end or values[p] != 46:
@@ -56,9 +57,9 @@ def _ipv6(values: Bytes, begin: int, end: int) -> tuple[np.uint64, np.uint64, bo
             p += 1
         elif p > begin and values[p - 1] != 58:
             return _ZERO, _ZERO, False
-        group, q, bits = np.int64(0), p, 16
-        while q < end and q - p < 5 and _hex(np.int64(values[q])) >= 0:
-            group = group * 16 + _hex(np.int64(values[q]))
+        group, q, bits = signed(0), p, 16
+        while q < end and q - p < 5 and _hex(signed(values[q])) >= 0:
+            group = group * 16 + _hex(signed(values[q]))
             q += 1
         if q < end and values[q] == 46:
             group, q = _ipv4(values, p, end)
@@ -95,7 +96,10 @@ def _ipv6(values: Bytes, begin: int, end: int) -> tuple[np.uint64, np.uint64, bo
 
 @njit(cache=True, nogil=True)
 def parse(values: Bytes, begin: int, end: int) -> tuple[np.uint64, np.uint64, bool]:
-    """(hi, lo, readable) of an address: a.b.c.d, a.b.c.d:port, IPv6, [IPv6], [IPv6]:port, each with %zone; blanks around it, a full stop or comma after it."""
+    """(hi, lo, readable) of an address: a.b.c.d, a.b.c.d:port, IPv6, [IPv6], [IPv6]:port, each with %zone.
+
+    Blanks may stand around it, a full stop or a comma after it.
+    """
     while begin < end and values[begin] == 32:
         begin += 1
     while begin < end and (values[end - 1] == 32 or values[end - 1] == 46 or values[end - 1] == 44):  # "… from 192.0.2.7."
@@ -139,7 +143,7 @@ def convert(
                     break
 
 
-def text(hi: int, lo: int) -> str:
+def text(hi: SupportsInt, lo: SupportsInt) -> str:
     """The usual text of an address."""
     address = ipaddress.IPv6Address(int(hi) << 64 | int(lo))
     return str(address.ipv4_mapped or address)

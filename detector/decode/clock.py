@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from detector.decode.scan import Bytes, digits
+from detector.decode.scan import Bytes, digits, signed
 from detector.decode.zones import DAY, SECOND, Zones, to_utc
 
 NONE = -(2**62)  # no time
@@ -36,7 +36,7 @@ def _month(values: Bytes, p: int, end: int) -> int:
     """1..12 when an English month's first three letters stand at p, else 0."""
     if end - p < 3:
         return 0
-    code = ((np.int64(values[p]) | 32) << 16) | ((np.int64(values[p + 1]) | 32) << 8) | (np.int64(values[p + 2]) | 32)
+    code = ((signed(values[p]) | 32) << 16) | ((signed(values[p + 1]) | 32) << 8) | (signed(values[p + 2]) | 32)
     for i, name in enumerate((
         0x6A616E, 0x666562, 0x6D6172, 0x617072, 0x6D6179, 0x6A756E, 0x6A756C, 0x617567, 0x736570, 0x6F6374, 0x6E6F76, 0x646563,
     )):  # fmt: skip
@@ -110,16 +110,16 @@ def read_clock(values: Bytes, begin: int, end: int) -> tuple[int, int]:
     minute, p = digits(values, q + 1, end)
     if minute < 0 or minute > 59:
         return -1, begin
-    second, micro = np.int64(0), np.int64(0)
+    second, micro = signed(0), signed(0)
     if p < end and values[p] == 58:
         second, p = digits(values, p + 1, end)
         if second < 0 or second > 60:
             return -1, begin
         if p + 1 < end and (values[p] == 46 or values[p] == 44) and values[p + 1] >= 48 and values[p + 1] <= 57:
             p += 1
-            scale = np.int64(100_000)
+            scale = signed(100_000)
             while p < end and values[p] >= 48 and values[p] <= 57:
-                micro += scale * np.int64(values[p] - 48)
+                micro += scale * signed(values[p] - 48)
                 scale //= 10
                 p += 1
     q = _skip(values, p, end)
@@ -168,9 +168,9 @@ def read_epoch(values: Bytes, begin: int, end: int) -> int:
     elif n < 100_000_000_000:
         micro = n * SECOND
         if p < end and values[p] == 46:
-            scale, p = np.int64(100_000), p + 1
+            scale, p = signed(100_000), p + 1
             while p < end and values[p] >= 48 and values[p] <= 57:
-                micro += scale * np.int64(values[p] - 48)
+                micro += scale * signed(values[p] - 48)
                 scale //= 10
                 p += 1
     elif n < 100_000_000_000_000:

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detector.config import Config, Observer, Topic
-from detector.decode import ecs, envelope, lines, zones
+from detector.decode import clock, ecs, envelope, lines, zones
 from detector.decode.convert import Lines, convert
 from detector.decode.decoded import Decoded, Origin, Reject
 from detector.decode.observers import Senders, senders
@@ -208,7 +208,7 @@ def _replace(
     frames.start[rows], frames.stop[rows] = inner.start[take], inner.stop[take]
     frames.begin[rows], frames.length[rows] = inner.begin[take], inner.length[take]
     outer = lines.field_times(values, begin[:, envelope.TIME].copy(), length[:, envelope.TIME].copy(), z, zone[objects], near)
-    frames.time[rows] = np.where(inner.time[take] != lines.clock.NONE, inner.time[take], outer[take])
+    frames.time[rows] = np.where(inner.time[take] != clock.NONE, inner.time[take], outer[take])
     hostless = take[(inner.length[take, lines.HOST] < 0) & (length[take, envelope.HOST] > 0)]
     frames.begin[objects[hostless], lines.HOST] = begin[hostless, envelope.HOST]
     frames.length[objects[hostless], lines.HOST] = length[hostless, envelope.HOST]

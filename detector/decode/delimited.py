@@ -36,8 +36,8 @@ def _layouts(settings: Delimited, fields: Sequence[str]) -> Layouts:
     field = np.full((len(settings.layouts), width), -1, np.int32)
     needed = np.zeros(len(settings.layouts), np.int64)
     for number, layout in enumerate(settings.layouts):
-        for place, wanted in layout.when.items():
-            column.append(int(place))
+        for asked, wanted in layout.when.items():
+            column.append(int(asked))
             listed += [w.lower().encode() for w in texts(wanted)]
             words.append(len(listed))
         when.append(len(column))

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detector.decode.scan import Bytes, Lexicon, lexicon, look_up
+from detector.decode.scan import Bytes, Lexicon, lexicon, look_up, signed
 
 MESSAGE, TIME, HOST = range(3)  # columns of the spans
 _EVENT, _HOST_OBJECT, _LOG_OBJECT = 21, 22, 23  # objects that are looked into
@@ -111,7 +111,7 @@ def _code_unit(values: Bytes, p: int, end: int) -> int:
         return -1
     n = 0
     for i in range(4):
-        c = np.int64(values[p + i])
+        c = signed(values[p + i])
         if c >= 48 and c <= 57:
             c -= 48
         elif (c | 32) >= 97 and (c | 32) <= 102:

@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from detector.decode import clock
-from detector.decode.scan import Bytes, Lexicon, Packed, find, find_lower, look_up, starts
+from detector.decode.scan import Bytes, Lexicon, Packed, find, find_lower, look_up, signed
 from detector.decode.zones import SECOND, Zones
 
 TEXT_LIMIT = 512  # bytes of a text that count; what comes after is cut off
@@ -60,11 +60,11 @@ def group(key: NDArray[np.uint64], out: NDArray[np.int32], first: NDArray[np.int
             size *= 4
             slots = np.full(size, -1, np.int32)
             for g in range(count):
-                h = np.int64(key[first[g]] & np.uint64(size - 1))
+                h = signed(key[first[g]] & np.uint64(size - 1))
                 while slots[h] >= 0:
                     h = (h + 1) & (size - 1)
                 slots[h] = g
-        h = np.int64(key[row] & np.uint64(size - 1))
+        h = signed(key[row] & np.uint64(size - 1))
         while slots[h] >= 0 and key[first[slots[h]]] != key[row]:
             h = (h + 1) & (size - 1)
         if slots[h] < 0:
@@ -85,7 +85,7 @@ def _hash(values: Bytes, p: int, size: int) -> np.uint64:
 
 @njit(cache=True, nogil=True)
 def _same(values: Bytes, p: int, q: int, size: int) -> bool:
-    for i in range(size):
+    for i in range(size):  # noqa: SIM110  # numba compiles loops, not generators
         if values[p + i] != values[q + i]:
             return False
     return True
@@ -101,7 +101,7 @@ def _pick(
             return -1
         size = length[row, c]
         if size > 6 or (size > 0 and look_up(absent, 0, values, begin[row, c], begin[row, c] + size) < 0):
-            return c
+            return signed(c)
     return -1
 
 
@@ -131,11 +131,11 @@ def intern(
             capacity *= 4
             slots = np.zeros(capacity, np.int32)
             for k in range(1, count):
-                h = np.int64(_hash(values, first[k], size[k]) & np.uint64(capacity - 1))
+                h = signed(_hash(values, first[k], size[k]) & np.uint64(capacity - 1))
                 while slots[h] > 0:
                     h = (h + 1) & (capacity - 1)
                 slots[h] = k
-        h = np.int64(_hash(values, p, n) & np.uint64(capacity - 1))
+        h = signed(_hash(values, p, n) & np.uint64(capacity - 1))
         while slots[h] > 0 and not (size[slots[h]] == n and _same(values, p, first[slots[h]], n)):
             h = (h + 1) & (capacity - 1)
         if slots[h] == 0:
@@ -154,9 +154,9 @@ def _integer(values: Bytes, p: int, end: int) -> int:
     while end > p and values[end - 1] == 32:
         end -= 1
     if end - p > 2 and values[p] == 48 and (values[p + 1] | 32) == 120:
-        n = np.int64(0)
+        n = signed(0)
         for i in range(p + 2, end):
-            c = np.int64(values[i])
+            c = signed(values[i])
             c = c - 48 if c >= 48 and c <= 57 else (c | 32) - 87 if (c | 32) >= 97 and (c | 32) <= 102 else -1
             if c < 0 or end - p > 17:
                 return -1
@@ -164,11 +164,11 @@ def _integer(values: Bytes, p: int, end: int) -> int:
         return n
     if p == end or end - p > 21:
         return -1
-    n, q = np.int64(0), p
+    n, q = signed(0), p
     while q < end and values[q] >= 48 and values[q] <= 57:
         if n > 461_168_601_842_738_790:
             return -1
-        n = n * 10 + np.int64(values[q] - 48)
+        n = n * 10 + signed(values[q] - 48)
         q += 1
     if q == p:
         return -1
@@ -245,7 +245,7 @@ def times(
     values: Bytes, begin: Begin, length: Length, fields: NDArray[np.int32], day_first: NDArray[np.bool_], zones: Zones,
     zone: NDArray[np.int32], header: NDArray[np.int64], near: NDArray[np.int64], year: int, out: NDArray[np.int64],
 ) -> None:  # fmt: skip
-    """Fill out int64 (n), µs UTC: the first [[time]] entry that can be read, else the header's, else the record's; clock.NONE without any."""
+    """Fill out int64 (n), µs UTC: the first [[time]] entry that can be read, else the header's, else the record's, else clock.NONE."""
     for row in range(len(out)):
         time = clock.NONE
         for entry in range(len(fields)):

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from detector.decode import spans
-from detector.decode.scan import Bytes
+from detector.decode.scan import Bytes, pack, signed
 from detector.decode.spans import BAD_STRUCTURE, Spans
 from detector.decode.table import Table
 
@@ -32,7 +32,7 @@ Keys = tuple[NDArray[np.int32], Bytes, NDArray[np.int64]]  # hash slots -> field
 def _hash(values: Bytes, begin: int, end: int) -> int:
     """Cheap on purpose: length and three letters; the comparison decides."""
     size = end - begin
-    return size * 31 + np.int64(values[begin]) * 7 + np.int64(values[end - 1]) * 131 + np.int64(values[begin + size // 2]) * 1031
+    return size * 31 + signed(values[begin]) * 7 + signed(values[end - 1]) * 131 + signed(values[begin + size // 2]) * 1031
 
 
 @njit(cache=True, nogil=True)
@@ -48,14 +48,12 @@ def _field(values: Bytes, begin: int, end: int, slots: NDArray[np.int32], keys: 
             while i < size and values[begin + i] == keys[low + i]:
                 i += 1
             if i == size:
-                return slots[h]
+                return signed(slots[h])
         h = (h + 1) & mask
     return -1
 
 
 def _keys(fields: Sequence[str]) -> Keys:
-    from detector.decode.scan import pack
-
     packed = pack(f.encode() for f in fields)
     size = 1 << max(6, (8 * len(fields)).bit_length())
     slots = np.full(size, -1, np.int32)
@@ -159,7 +157,7 @@ def _extension(
     begin: NDArray[np.int64], length: NDArray[np.int32],
 ) -> None:  # fmt: skip
     """key=value key=value; a value goes on until the blank before the next key="""
-    key, open_field, open_at = p, -1, p
+    key, open_field = p, -1
     blank = True  # key began after a blank
     while p < stop:
         c = values[p]

@@ -192,11 +192,11 @@ def _looks_dated(values: Bytes, p: int, end: int) -> bool:
     if end - p < 12:
         return False
     if values[p] >= 48 and values[p] <= 57:
-        return values[p + 4] == 45 and (values[p + 10] == 84 or values[p + 10] == 32)
+        return bool(values[p + 4] == 45 and (values[p + 10] == 84 or values[p + 10] == 32))
     letters = 0
     while letters < 4 and (values[p + letters] | 32) >= 97 and (values[p + letters] | 32) <= 122:
         letters += 1
-    return letters == 3 and values[p + 3] == 32
+    return bool(letters == 3 and values[p + 3] == 32)
 
 
 @njit(cache=True, nogil=True)

@@ -56,7 +56,7 @@ def _program(values: Bytes, frames: Frames, row: int, marks: Marks, low: int, hi
     begin, length = frames.begin[row, PROGRAM], frames.length[row, PROGRAM]
     if length <= 0:
         return False
-    for k in range(low, high):
+    for k in range(low, high):  # noqa: SIM110  # numba compiles loops, not generators
         if equal_lower(values, begin, begin + length, marks.buffer, marks.bounds[k], marks.bounds[k + 1]):
             return True
     return False
@@ -98,7 +98,7 @@ def _holds(values: Bytes, frames: Frames, row: int, marks: Marks, way: int) -> b
             break
     if not hit:
         return False
-    for k in range(part[_ALSO], part[_ALSO + 1]):
+    for k in range(part[_ALSO], part[_ALSO + 1]):  # noqa: SIM110  # numba compiles loops, not generators
         if not _found(values, start, stop, marks, k):
             return False
     return True

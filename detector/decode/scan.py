@@ -5,8 +5,8 @@ Every buffer of bytes is passed read-only (`readonly`), so that each kernel comp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, cast
 
 import numpy as np
 from numba import njit
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 NOWHERE = -1
+# For kernels: int() would make a uint64 of a byte, and sums of both kinds are floats.
+signed = cast("Callable[[object], int]", np.int64)
 
 
 def readonly(values: Bytes) -> Bytes:
@@ -75,7 +77,7 @@ def hash_lower(values: Bytes, begin: int, end: int, seed: int) -> int:
         if c >= 65 and c <= 90:
             c |= np.uint8(32)
         h = h * np.uint64(31) + np.uint64(c)
-    return np.int64((h ^ (h >> np.uint64(29))) & np.uint64(0x7FFFFFFFFFFFFFFF))
+    return signed((h ^ (h >> np.uint64(29))) & np.uint64(0x7FFFFFFFFFFFFFFF))
 
 
 @njit(cache=True, nogil=True)
@@ -100,7 +102,7 @@ def look_up(words: Lexicon, group: int, values: Bytes, begin: int, end: int) -> 
     while words.slots[h] >= 0:
         i = words.slots[h]
         if words.group[i] == group and equal_lower(values, begin, end, words.buffer, words.bounds[i], words.bounds[i + 1]):
-            return words.number[i]
+            return signed(words.number[i])
         h = (h + 1) & mask
     return -1
 
@@ -137,7 +139,7 @@ def starts(values: Bytes, begin: int, end: int, buffer: Bytes, low: int, high: i
     """Whether values[begin:end] starts with buffer[low:high]. Case matters."""
     if end - begin < high - low:
         return False
-    for i in range(high - low):
+    for i in range(high - low):  # noqa: SIM110  # numba compiles loops, not generators
         if values[begin + i] != buffer[low + i]:
             return False
     return True
@@ -148,6 +150,6 @@ def digits(values: Bytes, begin: int, end: int) -> tuple[int, int]:
     """The number written from `begin` on, at most 18 digits of it, and where it ends; (-1, begin) without a digit."""
     p, n = begin, 0
     while p < end and values[p] >= 48 and values[p] <= 57 and p - begin < 18:
-        n = n * 10 + np.int64(values[p] - 48)
+        n = n * 10 + signed(values[p] - 48)
         p += 1
     return (n, p) if p > begin else (-1, begin)

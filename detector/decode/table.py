@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -154,7 +155,13 @@ def of_toml(text: str, source: str = "table") -> Table:
         raise ValueError(f"{source}: {error}") from error
     fillable = {*ecs.TEXT, *ecs.ADDRESS, *ecs.INTEGER}
     outcomes: list[Outcome] = [*table.rules, *table.templates]
-    named = [table.set, table.columns, *(o.set for o in outcomes), *(o.columns for o in outcomes), [w.column for w in table.words]]
+    named: list[Iterable[str]] = [
+        table.set,
+        table.columns,
+        *(o.set for o in outcomes),
+        *(o.columns for o in outcomes),
+        [w.column for w in table.words],
+    ]
     for column in (name for part in named for name in part):
         if column not in fillable:
             raise ValueError(f"{source}: `{column}` is not an event column that a format may fill")

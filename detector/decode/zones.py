@@ -13,6 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from detector.decode.scan import signed
+
 _FIRST, _LAST = 631_152_000, 4_102_444_800  # 1990-01-01, 2100-01-01
 SECOND = 1_000_000
 DAY = 86_400
@@ -73,7 +75,7 @@ def _offset_at(zones: Zones, zone: int, second: int) -> int:
             low = middle
         else:
             high = middle - 1
-    return zones.offset[low]
+    return signed(zones.offset[low])
 
 
 @njit(cache=True, nogil=True)
