@@ -76,6 +76,7 @@ class Tools:
     owner: str = ""
     accept_gap: bool = False
     watch: Callable[[Changes, Applied], None] | None = None  # told after every write: metrics, the terminal
+    committed: Callable[[Sequence[pl.DataFrame]], None] | None = None  # the events of every write, once they are in the database
     monotonic: Callable[[], float] = time.monotonic
     quiet_until: float = 0.0  # no snapshot of any shard before this moment of `monotonic`
 
@@ -200,11 +201,15 @@ class Lane:
         fresh = [m for m in messages if m.offset >= owned.next]
         for _ in self._steps(owned, [m for m in fresh if m.offset < owned.applied]):
             pass  # the database has these changes
-        changes = merged(owned.claim.shard, self._steps(owned, [m for m in fresh if m.offset >= owned.applied]))
+        live = [m for m in fresh if m.offset >= owned.applied]
+        changes = merged(owned.claim.shard, self._steps(owned, live))
         owned.next = max(owned.next, next_)
         if next_ <= owned.applied:
             return []
-        return list(self._write(owned, changes, next_).notified)
+        applied = self._write(owned, changes, next_)
+        if self.tools.committed is not None:
+            self.tools.committed([m.events for m in live])
+        return list(applied.notified)
 
     def _write(self, owned: Owned, changes: Changes, next_: int) -> Applied:
         store, now = self.tools.store, self.tools.clock()

@@ -54,9 +54,14 @@ def open_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def running(binaries: Path) -> Iterator[Embedded]:
-    with open_folder() as folder, Embedded(folder / "postgres", binaries, settings=FAST) as server:
-        prepare(server, TEMPLATE)
-        yield server
+    with open_folder() as folder:
+        server = Embedded(folder / "postgres", binaries, settings=FAST)
+        server.start()
+        try:
+            prepare(server, TEMPLATE)
+            yield server
+        finally:
+            server.kill()  # its data is thrown away: no checkpoint
 
 
 @contextlib.contextmanager

@@ -122,12 +122,13 @@ class Embedded:
         _write_private(self.directory / "passwords.json", json.dumps(passwords))
         shutil.rmtree(self.data, ignore_errors=True)  # a creation that was cut off
         shutil.rmtree(self.home / "new", ignore_errors=True)
+        hasty = ["--no-sync"] if self._settings.get("fsync") == "off" else []
         given = self.home / "initial"
         _write_private(given, passwords[SUPERUSER], self.user)
         try:
             self._run(
                 "initdb", "--pgdata", str(self.home / "new"), "--username", SUPERUSER, "--pwfile", str(given),
-                "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C",
+                "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", *hasty,
             )  # fmt: skip
         finally:
             given.unlink()

@@ -9,6 +9,7 @@ import psycopg
 
 from detector.store.database import Connection, StoreError, connect
 
+OLDEST = 150_000
 ROLES = ("tuermer_owner", "tuermer_daemon", "tuermer_grafana", "tuermer_auditor")
 LEDGER = """
 CREATE TABLE IF NOT EXISTS public.migrations (name text PRIMARY KEY, sha256 text NOT NULL, run timestamptz NOT NULL DEFAULT now())
@@ -28,8 +29,10 @@ def migrate(owner_url: str) -> list[str]:
     Raises StoreError when the server is too old, roles are missing and may not be made, or a past migration differs.
     """
     with connect(owner_url) as connection, connection.transaction():
-        if connection.info.server_version < 150_000:
-            raise StoreError(f"PostgreSQL 15 or newer is needed; this server is {connection.info.server_version // 10_000}.")
+        if connection.info.server_version < OLDEST:
+            raise StoreError(
+                f"PostgreSQL {OLDEST // 10_000} or newer is needed; this server is {connection.info.server_version // 10_000}."
+            )
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('tuermer.migrate'))")
         make_roles(connection)
         connection.execute(LEDGER)

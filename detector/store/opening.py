@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import psycopg.sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from detector.config import Config
 from detector.store import migrate
@@ -65,8 +65,10 @@ def prepare(server: Embedded, database: str = DATABASE) -> None:
 
 
 def with_password(url: str, config: Config, environ: Mapping[str, str]) -> str:
-    """The address with the password from the environment or file that the configuration names."""
+    """The address with the password from the environment or file that the configuration names; one that it has already stays."""
     settings = config.database
+    if conninfo_to_dict(url).get("password") is not None:
+        return url
     if settings.password_env != "":
         secret = environ.get(settings.password_env)
         if secret is None:

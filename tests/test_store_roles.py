@@ -1,0 +1,117 @@
+"""Least privilege, walked through as a whole matrix on a real server."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from tests.postgres import TestDatabase
+
+NOTHING = ""
+READ = "SELECT"
+WRITE_ONCE = "SELECT INSERT"
+KEEP = "SELECT INSERT UPDATE"
+ALL = "SELECT INSERT UPDATE DELETE"
+
+MATRIX = {
+    #                          daemon      grafana  auditor
+    "public.events_recent":   (READ,       READ,    NOTHING),
+    "public.evidence":        (READ,       READ,    NOTHING),
+    "public.health":          (READ,       READ,    READ),
+    "public.incidents":       (READ,       READ,    NOTHING),
+    "public.migrations":      (READ,       NOTHING, READ),
+    "store.buckets":          (KEEP,       NOTHING, NOTHING),
+    "store.deliveries":       (WRITE_ONCE, NOTHING, READ),
+    "store.evidence":         (WRITE_ONCE, NOTHING, NOTHING),
+    "store.health":           (KEEP,       NOTHING, NOTHING),
+    "store.incidents":        (WRITE_ONCE, NOTHING, NOTHING),
+    "store.inputs":           (WRITE_ONCE, NOTHING, READ),
+    "store.models":           (WRITE_ONCE, NOTHING, READ),
+    "store.outbox":           (WRITE_ONCE, NOTHING, NOTHING),
+    "store.samples":          (WRITE_ONCE, NOTHING, NOTHING),
+    "store.shards":           (WRITE_ONCE, NOTHING, NOTHING),
+    "store.snapshot_parts":   (ALL,        NOTHING, NOTHING),
+    "store.snapshots":        (ALL,        NOTHING, NOTHING),
+    "store.tenants":          (WRITE_ONCE, NOTHING, NOTHING),
+}  # fmt: skip
+ROLES = ("tuermer_daemon", "tuermer_grafana", "tuermer_auditor")
+
+COLUMNS = {
+    "store.incidents": "events got_in notification notified severity updated worst_p worst_score",
+    "store.evidence": "events first last",
+    "store.shards": "applied claimed epoch moved owner",
+    "store.inputs": "from_offset",
+}
+
+
+def test_every_table_and_view_grants_what_the_matrix_says_and_no_more(any_database: TestDatabase) -> None:
+    any_database.rows("SELECT store.make_day('2026-05-01')")
+    rows = any_database.rows(
+        """
+        SELECT n.nspname || '.' || c.relname, r.role, string_agg(p.privilege, ' ' ORDER BY p.rank) FILTER
+            (WHERE has_table_privilege(r.role, c.oid, p.privilege))
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        CROSS JOIN unnest(%s::text[]) AS r (role)
+        CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) WITH ORDINALITY AS p (privilege, rank)
+        WHERE n.nspname IN ('store', 'public') AND c.relkind IN ('r', 'v', 'p') AND NOT c.relispartition
+        GROUP BY 1, 2
+        """,
+        list(ROLES),
+    )
+    found = {(table, role): privileges or "" for table, role, privileges in rows}
+    assert found == {(table, role): wanted[i] for table, wanted in MATRIX.items() for i, role in enumerate(ROLES)}
+
+
+def test_nobody_reaches_a_partition_past_its_table(any_database: TestDatabase) -> None:
+    any_database.rows("SELECT store.make_day('2026-05-01')")
+    rows = any_database.rows(
+        "SELECT c.relname, r.role FROM pg_class AS c CROSS JOIN unnest(%s::text[]) AS r (role)"
+        " WHERE c.relispartition AND c.relkind = 'r' AND has_any_column_privilege(r.role, c.oid, 'SELECT, INSERT, UPDATE')",
+        list(ROLES),
+    )
+    assert rows == []
+
+
+def test_i8_the_daemon_may_update_the_course_of_an_incident_and_nothing_else(any_database: TestDatabase) -> None:
+    rows = any_database.rows(
+        """
+        SELECT a.attrelid::regclass::text || ': ' || string_agg(a.attname::text, ' ' ORDER BY a.attname) FROM pg_attribute AS a
+        WHERE a.attrelid = ANY(%s::regclass[]) AND a.attnum > 0 AND has_column_privilege('tuermer_daemon', a.attrelid, a.attnum, 'UPDATE')
+        GROUP BY a.attrelid
+        """,
+        list(COLUMNS),
+    )
+    assert {text for (text,) in rows} == {f"{table}: {names}" for table, names in COLUMNS.items()}
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("tuermer_daemon", "UPDATE store.incidents SET p_value = 1"),
+        ("tuermer_daemon", "DELETE FROM store.incidents"),
+        ("tuermer_daemon", "TRUNCATE store.evidence"),
+        ("tuermer_daemon", "CREATE TABLE public.mine (x int)"),
+        ("tuermer_grafana", "SELECT * FROM store.incidents"),
+        ("tuermer_grafana", "SELECT payload FROM store.snapshot_parts"),
+        ("tuermer_grafana", "SELECT store.make_day('2026-05-02')"),
+        ("tuermer_auditor", "SELECT * FROM public.incidents"),
+        ("tuermer_auditor", "SELECT payload FROM store.outbox"),
+    ],
+)
+def test_what_is_forbidden_is_refused(database: TestDatabase, role: str, statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        database.rows(f"SET default_transaction_read_only = off; {statement}", role=role)
+
+
+def test_grafana_reads_only_and_not_for_ever(any_database: TestDatabase) -> None:
+    assert any_database.rows("SHOW statement_timeout", role="tuermer_grafana") == [("15s",)]
+    assert any_database.rows("SHOW transaction_read_only", role="tuermer_grafana") == [("on",)]
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        any_database.rows("SET statement_timeout = 50; SELECT pg_sleep(5)", role="tuermer_grafana")
+
+
+def test_no_role_of_ours_is_more_than_it_must_be(any_database: TestDatabase) -> None:
+    rows = any_database.rows(
+        "SELECT rolname FROM pg_roles WHERE rolname LIKE 'tuermer%%' AND (rolsuper OR rolcreatedb OR rolcreaterole OR rolbypassrls)"
+    )
+    assert rows == []
