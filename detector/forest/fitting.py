@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pyod.models.iforest import IForest
 
 from detector.forest.scoring import Forest
 from detector.forest.trees import Trees
@@ -25,6 +24,8 @@ def fit(X: ArrayLike, trees: int = 100, samples: int = 256, seed: int = 0) -> Fo
     if not np.isfinite(rows).all():
         raise ValueError("training rows must be finite numbers")
     samples = min(samples, len(rows))
+    from pyod.models.iforest import IForest  # takes a second and 100 MB, which a daemon that only scores need not spend
+
     model = IForest(n_estimators=trees, max_samples=samples, random_state=seed)
     model.fit(rows)
     return flatten(model.detector_, rows)
