@@ -20,6 +20,7 @@ from detector import daemon, scorer
 from detector.assembly import core, router
 from detector.config import Config, ConfigError, Kafka
 from detector.configload import load
+from detector.deliver import kafka as alerts
 from detector.judge.findings import Changes
 from detector.lanes import LaneError, Tools
 from detector.logs import configure
@@ -28,7 +29,7 @@ from detector.privacy.keys import FileKeyring, KeyFileError
 from detector.records import Place
 from detector.sources.client import ClientError
 from detector.sources.contract import SourceError
-from detector.store import Applied, Reader, Store, StoreError, open_database
+from detector.store import Applied, Database, Fenced, Reader, Store, StoreError, open_database
 from detector.web.metrics import Metrics
 from detector.web.page import Probes, application, check_listen
 from detector.web.server import Page
@@ -37,7 +38,7 @@ Role = Literal["all", "route", "score"]
 GRACE = 30.0  # s a role has to finish its batch after SIGTERM
 STALE = 60.0  # s without a turn of the loop: not healthy
 """What ends a role with one sentence; anything else is a fault of ours and shows its trace."""
-SENTENCES = (ClientError, ConfigError, KeyFileError, LaneError, SourceError, StoreError)
+SENTENCES = (ClientError, ConfigError, Fenced, KeyFileError, LaneError, SourceError, StoreError)
 
 
 class Ended(Exception):
@@ -161,9 +162,10 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
     probes = Probes(pulse.healthy, pulse.ready, metrics.text)
     page = Page(application(Reader(opened.reader_url), probes, config.language), *check_listen(config.page.listen))
     try:
-        with _serving(page), contextlib.closing(scorer.consumer(kafka)) as consumer:
+        with _serving(page), contextlib.closing(scorer.consumer(kafka)) as consumer, contextlib.closing(alerts.producer(kafka)) as sender:
             loop = scorer.Scorer(consumer, kafka.events_topic, core(config), tools)
-            loop.chores = (lambda _now: pulse.beat(), lambda _now: metrics.scored(loop.progress))
+            deliver = alerts.AlertTopic(Database(opened.daemon_url), sender, kafka.alerts_topic)
+            loop.chores = (lambda _now: pulse.beat(), lambda _now: metrics.scored(loop.progress), deliver)
             loop.run(stop)
     finally:
         opened.close()
