@@ -88,24 +88,25 @@ def noise(n: int, seed: int, *, days: float = 2.0, sources: int = 400) -> pl.Dat
     time[late] -= rng.integers(0, 3_600_000_000, int(late.sum()))
     who = np.minimum(rng.geometric(5 / sources, n), sources).astype(np.uint64)
     inside = who % 3 == 0
-    to = np.minimum(rng.geometric(0.02, n), 300).astype(np.uint64)
+    to = np.minimum(rng.geometric(0.1, n), 300).astype(np.uint64)
+    login = rng.random(n) < 0.5
     columns: dict[str, pl.Series] = {
         "@timestamp": _times(time), "event.created": _times(time),
-        "event.category": _chosen(rng, n, ["network", "authentication"]),
-        "event.action": _chosen(rng, n, ["allowed", "denied", "login"]),
+        "event.category": ecs.text(1 + login, ["", "network", "authentication"]),
+        "event.action": ecs.text(np.where(login, 3, 1 + (rng.random(n) < 0.3)), ["", "allowed", "denied", "login"]),
         "event.outcome": ecs.text(np.where(rng.random(n) < 0.9, 2, 1), ["", "success", "failure"]),
-        "network.direction": ecs.text(np.where(inside, 1 + rng.integers(0, 2, n), 3), ["", "outbound", "internal", "inbound"]),
+        "network.direction": ecs.text(np.where(inside, 1 + (rng.random(n) < 0.2), 3), ["", "outbound", "internal", "inbound"]),
         "source.network": ecs.text(inside.astype(np.uint8), ["", "office"]),
         "user.name": _texts(rng, n, "u-", 80), "user.kind": _chosen(rng, n, ["person", "service"]),
         "host.name": _texts(rng, n, "host-", 6), "observer.name": _chosen(rng, n, ["fw-1", "fw-2"]),
         "authentication.method": _chosen(rng, n, ["password", "publickey"]), "log.topic": _chosen(rng, n, ["raw"]),
         **_addresses("source.ip", who), **_addresses("destination.ip", to),
-        "destination.port": pl.Series(np.minimum(rng.geometric(0.02, n), 60_000).astype(np.int32)),
+        "destination.port": pl.Series(np.where(rng.random(n) < 0.7, 443, rng.geometric(0.02, n)).astype(np.int32)),
         "source.bytes": pl.Series(rng.integers(-1, 50_000, n)),
         "session.key": pl.Series(np.where(rng.random(n) < 0.7, rng.integers(1, 2_000, n), 0).astype(np.uint64)),
-        "attempt.kind": pl.Series(rng.integers(0, 4, n).astype(np.uint8)),
-        "attempt.count": pl.Series(rng.integers(0, 3, n).astype(np.uint16)),
+        "attempt.kind": pl.Series(rng.integers(0, 4, n).astype(np.uint8)), "attempt.count": pl.Series(rng.integers(0, 3, n).astype(np.uint16)),
         "event.epoch": pl.Series(((time // 1_000_000 - 14_400) // 86_400).astype(np.int32)),
+        **{f"seen.{name}": pl.Series(rng.integers(0, 60, n).astype(np.uint64)) for name in ("account", "provider", "region", "band")},
         "log.offset": pl.Series(np.arange(n)),
     }  # fmt: skip
     return ecs.frame(n, columns)

@@ -57,6 +57,11 @@ def room(bloom: Bloom) -> Bloom:
     return Bloom(bits, bloom.info)
 
 
+def dump(bloom: Bloom) -> dict[str, NDArray[np.generic]]:
+    """The arrays that a snapshot needs: only layers in use."""
+    return {"bits": bloom.bits[: 8 * _start(int(bloom.info[LAYER]) + 1)], "info": bloom.info}
+
+
 @part
 def _has(bloom: Bloom, key: np.uint64, layer: int) -> bool:
     block = 8 * (_start(layer) + np.int64(key & np.uint64((_FIRST << 2 * layer) - 1)))

@@ -189,3 +189,10 @@ def load(parts: dict[str, NDArray[np.generic]]) -> Slab:
 def nbytes(slab: Slab) -> int:
     """Memory of hash and rows."""
     return slab.places.nbytes + slab.word.nbytes
+
+
+def grown_to_limit(slab: Slab) -> Slab:
+    """The slab as large as it can ever become; for reckoning memory."""
+    while len(slab.word) < slab.info[LIMIT]:
+        slab = of_rows(slab.word[: slab.info[HIGH]], slab.info, 2 * len(slab.word))
+    return slab

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detector.decode import ecs
-from detector.features import authentication, authkernel, firewall, logins, slab
+from detector.features import authentication, authkernel, bloom, firewall, logins, slab
 from detector.features.authentication import Logins
 from detector.features.bloom import Bloom
 from detector.features.columns import times
@@ -127,7 +127,7 @@ def dump(state: FeatureState) -> Arrays:
             if isinstance(value, Slab):
                 arrays |= {f"{room}.{name}.{part}": array for part, array in slab.dump(value).items()}
             elif isinstance(value, Bloom):
-                arrays |= {f"{room}.{name}.{part}": array for part, array in value._asdict().items()}
+                arrays |= {f"{room}.{name}.{part}": array for part, array in bloom.dump(value).items()}
             else:
                 arrays[f"{room}.{name}"] = value
     return arrays

@@ -48,7 +48,7 @@ def schema() -> str:
 
 def dump(features: FeatureState, cases: Cases) -> bytes:
     arrays = [_Array(name, a.dtype.str, list(a.shape), np.ascontiguousarray(a).tobytes()) for name, a in remembered.dump(features).items()]
-    kept = [_Case(case.key, case.incident, case.level, case.samples, sorted(case.values)) for case in cases.open.values()]
+    kept = [_Case(case.key, case.incident, case.level, case.samples, sorted(case.values)) for _, case in sorted(cases.open.items())]
     packed = msgspec.msgpack.encode(_Snapshot(schema(), cases.clock, kept, arrays))
     return zstandard.ZstdCompressor(level=1).compress(packed)
 
