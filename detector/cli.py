@@ -16,6 +16,8 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from detector import __version__
+from detector.logs import configure
+from detector.sentence import Sentence
 
 app = App(
     name="tuermer",
@@ -31,7 +33,7 @@ ConfigFile = Annotated[Path, Parameter(name=["--config", "-c"], help="The config
 DEFAULT_CONFIG = Path("tuermer.toml")
 
 
-class Failed(Exception):
+class Failed(Sentence):
     """The command could not do its work; the text is the one sentence for the operator."""
 
 
@@ -158,15 +160,10 @@ def explain(incident: str, *, config: ConfigFile = DEFAULT_CONFIG, as_json: Anno
 @keys.command(name="new")
 def keys_new(name: Literal["privacy", "signing", "dead-letters"], *, out: Path | None = None) -> None:
     """Make a new key; refuses to overwrite an existing file."""
-    from detector.privacy import new_dead_letters, new_privacy, new_signing
+    from detector.privacy.keyfiles import new_key
 
-    path = Path(f"{name}.key") if out is None else out
-    {
-        "privacy": lambda: new_privacy(path, time.time_ns() // 1000),
-        "signing": lambda: new_signing(path),
-        "dead-letters": lambda: new_dead_letters(path),
-    }[name]()
-    print(path)
+    for path in new_key(name, out):
+        print(path)
 
 
 @models.command(name="list")
@@ -217,13 +214,12 @@ def doctor(*, config: ConfigFile = DEFAULT_CONFIG, as_json: Annotated[bool, Para
 
 def main() -> None:
     """Entry point of `tuermer`."""
-    from detector.config import ConfigError
-
+    configure()
     try:
         app(exit_on_error=False, print_error=True)
     except CycloptsError:
         raise SystemExit(2) from None
-    except (Failed, ConfigError) as error:
+    except Sentence as error:
         print(f"tuermer: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:

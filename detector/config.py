@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from detector.sentence import Sentence
+
 Kind = Literal["server", "client", "vpn", "wifi", "guest", "dmz"]
 
 
@@ -165,7 +167,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     language: Annotated[Literal["de", "en"], doc("of messages and reasons")] = "de"
 
 
-class ConfigError(Exception):
+class ConfigError(Sentence):
     """The start ends here; the text is the one sentence for the person who edits the file."""
 
 

@@ -24,7 +24,6 @@ from detector.configload import load
 from detector.lanes import Stopped, Tools
 from detector.pipeline import Router, route_step
 from detector.privacy.keys import FileKeyring, new_privacy
-from detector.records import concat
 from detector.scorer import LocalScorer
 from detector.simulate import City
 from detector.store import Store
@@ -50,6 +49,7 @@ class Demo:
     """Everything that `run` needs, opened in the order of the journey."""
 
     city: City
+    keyring: FileKeyring
     router: Router
     opened: Opened
     reader: Reader
@@ -65,7 +65,7 @@ class Demo:
         """Starts the embedded database and the page; makes key and configuration at the first start."""
         console = Console(highlight=False, soft_wrap=True)
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        city = City(seed=SEED, people=PEOPLE, start=_begin(state, hours), attacks="all", attacks_from_day=0)
+        city = City(seed=SEED, people=PEOPLE, start=_begin(state, hours), attacks="all", rehearsal_hours=hours)
         config = load(_configuration(state, city, listen), dict(os.environ))
         opened = open_database(config, dict(os.environ))
         keyring = FileKeyring.open(Path(config.privacy.key_file), {topic.timezone for topic in config.topics})
@@ -75,7 +75,7 @@ class Demo:
         probes = Probes(lambda: None, lambda: None, lambda: b"")
         page = Page(application(reader, probes, language), *check_listen(listen))
         return cls(
-            city, router(config, keyring), opened, reader,
+            city, keyring, router(config, keyring), opened, reader,
             LocalScorer(core(config), tools, "simulated-city"), page, language, console, stop,
         )  # fmt: skip
 
@@ -105,8 +105,10 @@ class Demo:
             if self.stop.wait(min(left, 1.0)):
                 return
         started = time.monotonic()
-        routed = route_step(concat(list(window.records.values())), self.router)
+        records, _ = window.merged()
+        routed = route_step(records, self.router)
         self.scorer.feed(unit, routed.events)
+        self.keyring.advance(_clock(), window.end)
         self._show()
         rate = routed.counts.records / max(1e-6, time.monotonic() - started)
         self._progress(rate, end)

@@ -20,6 +20,7 @@ import structlog
 
 from detector.decode import ecs
 from detector.judge.findings import Changes, EventSample, EvidenceRow, Incident
+from detector.sentence import Sentence
 from detector.store import Applied, Away, Claim, Input, Store
 
 log = structlog.get_logger()
@@ -49,7 +50,7 @@ class Core(Protocol[State]):
     def take(self, state: State, kind: str, payload: dict[str, object]) -> None: ...
 
 
-class LaneError(Exception):
+class LaneError(Sentence):
     """The log and the database do not fit together; the text is the sentence for the operator. Ends the process."""
 
 

@@ -12,7 +12,10 @@ import polars as pl
 
 from detector.decode import ecs
 from detector.decode.decoded import Decoded
+from detector.judge.core import score_step
 from detector.records import Records
+
+__all__ = ["Counts", "Routed", "Router", "route_step", "score_step"]
 
 
 class Decode(Protocol):

@@ -22,14 +22,13 @@ from detector.config import Config, ConfigError, Kafka
 from detector.configload import load
 from detector.deliver import kafka as alerts
 from detector.judge.findings import Changes
-from detector.lanes import LaneError, Tools
+from detector.lanes import Tools
 from detector.logs import configure
 from detector.pipeline import Counts, route_step
-from detector.privacy.keys import FileKeyring, KeyFileError
+from detector.privacy.keys import FileKeyring
 from detector.records import Place
-from detector.sources.client import ClientError
-from detector.sources.contract import SourceError
-from detector.store import Applied, Database, Fenced, Reader, Store, StoreError, open_database
+from detector.sentence import Sentence
+from detector.store import Applied, Database, Reader, Store, open_database
 from detector.web.metrics import Metrics
 from detector.web.page import Probes, application, check_listen
 from detector.web.server import Page
@@ -37,11 +36,9 @@ from detector.web.server import Page
 Role = Literal["all", "route", "score"]
 GRACE = 30.0  # s a role has to finish its batch after SIGTERM
 STALE = 60.0  # s without a turn of the loop: not healthy
-"""What ends a role with one sentence; anything else is a fault of ours and shows its trace."""
-SENTENCES = (ClientError, ConfigError, Fenced, KeyFileError, LaneError, SourceError, StoreError)
 
 
-class Ended(Exception):
+class Ended(Sentence):
     """A role has ended with a sentence for the operator."""
 
 
@@ -59,8 +56,6 @@ def run_role(path: Path, role: Role, environ: Mapping[str, str], *, accept_gap: 
             _route(config, _stop_on_signals())
         else:
             _score(config, config.kafka, environ, _stop_on_signals(), accept_gap)
-    except SENTENCES as error:
-        raise Ended(str(error)) from error
     except KafkaError as error:
         raise Ended(f"Kafka at {config.kafka.bootstrap_servers}: {type(error).__name__}; `tuermer doctor` says more") from error
 

@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 
 from detector.features.table import ModelTable
 from detector.forest.trusted import TRUSTED
+from detector.sentence import Sentence
 
 Key = Ed25519PublicKey
 FORMAT = 1
 LARGEST = 64 << 20  # bytes of arrays; a model of ours has under 2 MB
 
 
-class ArtefactError(Exception):
+class ArtefactError(Sentence):
     """A model that must not be used; the sentence says which and why."""
 
 

@@ -28,13 +28,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from numpy.typing import NDArray
 
 from detector.privacy.epochs import DAY, HOUR, epoch
+from detector.sentence import Sentence
 
 GRACE = DAY  # an event's time may lie 24 h before its record's
 KEEP = 72 * HOUR  # no epoch is kept open longer than tuermer.events is, whatever still waits
 REACH = 1000  # epochs that may be asked for beyond the oldest; a wrong clock must not cost hours of hashing
 
 
-class KeyFileError(Exception):
+class KeyFileError(Sentence):
     """A key file cannot be used or made; the text is one sentence."""
 
 

@@ -19,12 +19,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from detector.sentence import Sentence
+
 LIB = Path(__file__).parents[2] / "deploy" / "kafka" / "lib"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
 
-class BrokerError(Exception):
+class BrokerError(Sentence):
     """The broker cannot be started; the text says what to do."""
 
 
@@ -74,7 +76,7 @@ def start(directory: Path, *, port: int = 0, heap: str = "512m", tls: Tls | None
     with (directory / "broker.log").open("ab") as log:
         # A session of its own: Ctrl-C in the terminal reaches us first, and we stop the broker in good order.
         command = [*_java(f"-Xmx{heap}"), "kafka.Kafka", str(settings)]
-        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603  # our own words only
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)  # our own words only
     broker = Broker(f"{host}:{plain}", f"{host}:{secure}" if tls is not None else "", directory, process)
     try:
         _wait(broker, host, [plain] if tls is None else [plain, secure])
@@ -161,7 +163,7 @@ def _format(directory: Path, settings: Path, tls: Tls | None) -> None:
     command = [*tool, f"--cluster-id={cluster}", f"--config={settings}"]  # with "=": a cluster id may begin with "-"
     if tls is not None:
         command += ["--add-scram", f"SCRAM-SHA-512=[name={tls.username},password={tls.password}]"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=START_SECONDS)  # noqa: S603  # our own words only
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=START_SECONDS)  # our own words only
     if done.returncode != 0:
         raise BrokerError(f"Kafka's storage could not be formatted: {(done.stderr or done.stdout).strip()[-500:]}")
 

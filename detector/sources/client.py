@@ -11,6 +11,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
 
 from detector.config import Kafka
+from detector.sentence import Sentence
 
 EVENTS_RETENTION_MS = 72 * 3600 * 1000  # tuermer.events is kept at most 72 h (design section 6)
 LARGEST = 8 << 20  # bytes; our messages are under 900 KB, but one event alone may be larger
@@ -18,7 +19,7 @@ LARGEST = 8 << 20  # bytes; our messages are under 900 KB, but one event alone m
 Arguments = dict[str, Any]  # Any: keyword arguments of an untyped library
 
 
-class ClientError(Exception):
+class ClientError(Sentence):
     """The Kafka section cannot be used; the text names key and remedy, never a secret."""
 
 

@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from detector.records import Place, Records
+from detector.sentence import Sentence
 
 
-class SourceError(Exception):
+class SourceError(Sentence):
     """Reading cannot go on; the text is for the operator: what is wrong and what to do."""
 
 

@@ -9,12 +9,14 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 from psycopg.rows import TupleRow
 
+from detector.sentence import Sentence
+
 Connection = psycopg.Connection[TupleRow]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2099, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
-class StoreError(Exception):
+class StoreError(Sentence):
     """The database cannot be used as it is; the text is one sentence for the operator. Ends the process."""
 
 
@@ -22,7 +24,7 @@ class Away(Exception):
     """The database does not answer at the moment: wait and try the same again."""
 
 
-class Fenced(Exception):
+class Fenced(Sentence):
     """A newer owner has claimed the shard; nothing was written: stop."""
 
 

@@ -8,11 +8,13 @@ import time
 import uvicorn
 from starlette.applications import Starlette
 
+from detector.sentence import Sentence
+
 PATIENCE = 5.0  # s for the server to come up or go down
 
 
 class Page:
-    """Serves an application on loopback; `start` returns when it answers, RuntimeError when the port is taken."""
+    """Serves an application on loopback; `start` returns when it answers, Sentence when the port is taken."""
 
     def __init__(self, application: Starlette, host: str, port: int) -> None:
         self._config = uvicorn.Config(application, host=host, port=port, log_config=None, access_log=False, server_header=False)
@@ -32,7 +34,7 @@ class Page:
         deadline = time.monotonic() + PATIENCE
         while not self._server.started:
             if self._failed or not self._thread.is_alive() or time.monotonic() > deadline:
-                raise RuntimeError(f"the page cannot listen at {self.url}: is another Türmer running? Choose another page.listen")
+                raise Sentence(f"the page cannot listen at {self.url}: is another Türmer running? Choose another page.listen")
             time.sleep(0.02)
 
     def stop(self) -> None:
