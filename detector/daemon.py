@@ -33,6 +33,7 @@ from detector.sources.transaction import KafkaSink
 MESSAGE_BYTES = 900_000
 LINGER = SECOND // 2  # a batch that is not full waits so long, because every message costs some KB whatever it holds
 WAIT = 0.1  # s, the longest wait for records
+IDLE = 5 * SECOND  # so often the offsets are committed when nothing comes: that is how a replaced process notices it
 TICK = 60 * SECOND
 ABORTS = 10  # in a row; then a supervisor shall look
 
@@ -96,10 +97,13 @@ class Route:
         self._keep_informed(now, behind)
         due = self.merge.ready(behind, now) >= self.topics.batch_records or now - self._emitted >= LINGER
         taken = self.merge.take(behind, self.topics.batch_records, now) if due else None
-        if taken is None:
-            return 0
-        self._emitted = now
-        return self._emit(taken, behind)
+        if taken is not None:
+            self._emitted = now
+            return self._emit(taken, behind)
+        if now - self._emitted >= IDLE and len(behind) > 0:
+            self._emitted = now
+            self._commit([], {place: self._reached(place) for place in behind})
+        return 0
 
     def _read(self, now: int, wait: float) -> Mapping[Place, int]:
         """Take in what has arrived, unless a whole batch is ready; the places with what is still unread there."""
@@ -115,16 +119,21 @@ class Route:
 
     def _emit(self, taken: Records, behind: Mapping[Place, int]) -> int:
         routed = self.step(taken)
-        offsets = self._offsets(behind)
-        try:
-            self.sink.commit(list(self._messages(routed)), offsets)
-        except Aborted as aborted:
-            self._start_over(aborted)
+        if not self._commit(list(self._messages(routed)), self._offsets(behind)):
             return 0
-        self._aborts = 0
-        self._committed |= offsets
         self.hooks.observe(routed.counts, behind)
         return len(taken)
+
+    def _commit(self, messages: list[Message], offsets: dict[Place, int]) -> bool:
+        """Whether it was done; if not, we are back at what is committed."""
+        try:
+            self.sink.commit(messages, offsets)
+        except Aborted as aborted:
+            self._start_over(aborted)
+            return False
+        self._aborts = 0
+        self._committed |= offsets
+        return True
 
     def _offsets(self, behind: Mapping[Place, int]) -> dict[Place, int]:
         """Where to go on after this batch, for every place that has moved: the first row that waits, else the position,

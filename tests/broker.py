@@ -63,8 +63,11 @@ def unique(name: str) -> str:
 
 
 def create_topic(broker: Broker, name: str, partitions: int = 1, **configs: str) -> str:
-    """Create a topic and wait until it has leaders; its name. Settings are written with _ for the dots: cleanup_policy="compact"."""
-    settings = {key.replace("_", "."): value for key, value in configs.items()}
+    """Create a topic and wait until it has leaders; its name. Settings are written with _ for the dots: cleanup_policy="compact".
+
+    Nothing in it expires: tests write records with old timestamps, and the broker deletes by these.
+    """
+    settings = {"retention.ms": "-1"} | {key.replace("_", "."): value for key, value in configs.items()}
     with KafkaAdminClient(bootstrap_servers=broker.address) as admin:
         admin.create_topics({name: {"num_partitions": partitions, "replication_factor": 1, "configs": settings}}, wait_for_metadata=True)
     return name

@@ -150,6 +150,17 @@ def test_the_tick_knows_how_old_the_oldest_record_is_that_was_not_emitted() -> N
     assert known == sorted(known)
 
 
+def test_an_idle_loop_commits_now_and_then_because_only_so_it_notices_that_it_was_replaced() -> None:
+    source = MemorySource([log(A, [b"x"] * 10)])
+    loop, sink = route(source)
+    drain(loop, source)
+    source.committed[A] = 0
+    for _ in range(10):
+        loop.turn(0)
+    assert source.committed == {A: 10}
+    assert len(sink.messages) == 1
+
+
 def test_stop_ends_the_loop() -> None:
     source = MemorySource([log(A, [b"x"] * 10)])
     loop, _ = route(source)

@@ -76,6 +76,8 @@ class KafkaSink:
         raise Aborted(str(error)) from error
 
     def _final(self, error: KafkaError) -> SourceError:
+        # Once the producer is broken it only says so; what broke it stands in a private part of the pinned client.
+        error = self._producer._transaction_manager.last_error or error
         if isinstance(error, FENCED):
             return Fenced(
                 f"another process runs under the name {self.name} and has taken over; this one stops."
