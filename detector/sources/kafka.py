@@ -76,7 +76,13 @@ class KafkaSource:
         return 1 if end is None else max(end - self.position(Place(partition.topic, partition.partition)), 0)
 
     def position(self, place: Place) -> int:
-        position = self.consumer.position(TopicPartition(*place), timeout_ms=30_000)
+        try:
+            position = self.consumer.position(TopicPartition(*place), timeout_ms=30_000)
+        except NoOffsetForPartitionError:
+            self._begin()
+            return self.position(place)
+        except KafkaError as error:
+            raise _explained(error) from error
         if position is None:
             raise SourceError(f"Kafka did not say within 30 s where to go on in {place.topic}/{place.partition}")
         return int(position)
