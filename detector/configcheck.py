@@ -10,12 +10,16 @@ import zoneinfo
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from detector.config import Config, Database, Kafka
 
 NAME = re.compile(r"[A-Za-z0-9äöüÄÖÜß._-]{1,64}")  # tenants and sites; a slash would make two shards look alike
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # Kafka's own rule
+CONTAINER_SECRETS = ("/run/secrets/", "/var/run/secrets/")  # open to all users of the container, of which we are the only one
+SMALLEST_NETWORK = 5  # addresses; the name of a smaller network of clients would point at one person
+Role = Literal["all", "route", "score"]
 ADDRESS = re.compile(r"(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+):([0-9]{1,5})")
 
 
@@ -37,19 +41,24 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _listen(config.page.listen)
 
 
-def missing(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
-    """One sentence per environment variable or file that is named and not there."""
+def missing(config: Config, environ: Mapping[str, str], role: Role = "all") -> Iterator[str]:
+    """One sentence per environment variable or file that is named and not there.
+
+    ROUTE needs no password of the database, and SCORE no key of privacy: where they run apart, each is checked for its own.
+    """
     kafka, database, privacy = config.kafka, config.database, config.privacy
     if kafka is not None:
         for key, name in (("password_env", kafka.password_env), ("key_password_env", kafka.key_password_env)):
             yield from _variable(f"kafka.{key}", name, environ)
         for key in ("password_file", "ca_file", "cert_file", "key_file"):
             yield from _file(f"kafka.{key}", getattr(kafka, key), secret=key in ("password_file", "key_file"))
-    yield from _variable("database.password_env", database.password_env, environ)
-    yield from _file("database.password_file", database.password_file, secret=True)
-    yield from _file("privacy.roles_file", privacy.roles_file)
-    yield from _file("privacy.dead_letter_public_key", privacy.dead_letter_public_key)
-    yield from _file("privacy.key_file", privacy.key_file, secret=True, hint="make it with `tuermer keys new privacy --out {}`")
+    if role != "route":
+        yield from _variable("database.password_env", database.password_env, environ)
+        yield from _file("database.password_file", database.password_file, secret=True)
+    if role != "score":
+        yield from _file("privacy.roles_file", privacy.roles_file)
+        yield from _file("privacy.dead_letter_public_key", privacy.dead_letter_public_key)
+        yield from _file("privacy.key_file", privacy.key_file, secret=True, hint="make it with `tuermer keys new privacy --out {}`")
 
 
 def _kafka(kafka: Kafka) -> Iterator[str]:
@@ -149,6 +158,8 @@ def _networks(config: Config) -> Iterator[str]:
             continue
         if "/" in network.cidr and network.cidr.split("/")[0].lower() not in (str(cidr.network_address), cidr.network_address.exploded):
             yield f"{key}.cidr {network.cidr} has bits set beyond its prefix; did you mean {cidr}?"
+        if network.kind in ("client", "vpn", "wifi", "guest") and cidr.num_addresses < SMALLEST_NETWORK:
+            yield f"{key}.cidr {network.cidr} of kind {network.kind} is so small that its name would point at one person; list a larger one"
         same = (str(cidr), network.tenant)
         if same in first:
             yield f"{key}.cidr {network.cidr} is already described by networks[{first[same]}]"
@@ -221,7 +232,7 @@ def _file(key: str, name: str, *, secret: bool = False, hint: str = "") -> Itera
         yield f"{key} names {name}, which does not exist" + (f"; {hint.format(name)}" if hint else "")
     elif not os.access(path, os.R_OK):
         yield f"{key} names {name}, which this user may not read"
-    elif secret and stat.S_IMODE(path.stat().st_mode) & 0o007:
+    elif secret and stat.S_IMODE(path.stat().st_mode) & 0o007 and not name.startswith(CONTAINER_SECRETS):
         yield f"{key} names {name}, which every user of this machine may open; say chmod o= {name}"
 
 

@@ -27,21 +27,22 @@ from msgspec.inspect import (
 
 from detector import configcheck
 from detector.config import Config, ConfigError
+from detector.configcheck import Role
 
 FILES = {  # settings that name a file or folder; relative ones start at the folder of the configuration file
     "kafka": ("password_file", "ca_file", "cert_file", "key_file"),
-    "database": ("password_file", "directory"),
+    "database": ("password_file", "owner_password_file", "directory"),
     "privacy": ("key_file", "roles_file", "dead_letter_public_key"),
     "state": ("directory", "models"),
 }
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
-    """The configuration in `path`, complete and free of contradictions.
+def load(path: Path, environ: Mapping[str, str] = os.environ, role: Role = "all") -> Config:
+    """The configuration in `path`, free of contradictions, with all secrets and files that `role` needs.
 
     Raises ConfigError with exactly one sentence otherwise.
     """
-    for sentence in _troubles(path, environ):
+    for sentence in _troubles(path, environ, role):
         raise ConfigError(f"{path.name}: {sentence}")
     return _absolute(msgspec.convert(tomllib.loads(path.read_text("utf-8")), Config), path.absolute().parent)
 
@@ -53,7 +54,7 @@ def secret(env_name: str, file: str, environ: Mapping[str, str] = os.environ) ->
     return Path(file).read_text("utf-8").rstrip("\r\n") if file != "" else ""
 
 
-def _troubles(path: Path, environ: Mapping[str, str]) -> Iterator[str]:
+def _troubles(path: Path, environ: Mapping[str, str], role: Role) -> Iterator[str]:
     """What is wrong, worst first; later checks rely on the earlier ones having passed."""
     try:
         raw = tomllib.loads(path.read_text("utf-8"))
@@ -66,7 +67,7 @@ def _troubles(path: Path, environ: Mapping[str, str]) -> Iterator[str]:
     yield from _shape(raw, type_info(Config), "")
     config = _absolute(msgspec.convert(raw, Config), path.absolute().parent)
     yield from configcheck.contradictions(config)
-    yield from configcheck.missing(config, environ)
+    yield from configcheck.missing(config, environ, role)
 
 
 def _absolute(config: Config, folder: Path) -> Config:

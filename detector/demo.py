@@ -68,7 +68,7 @@ class Demo:
         city = City(seed=SEED, people=PEOPLE, start=_begin(state, hours), attacks="all", rehearsal_hours=hours)
         config = load(_configuration(state, city, listen), dict(os.environ))
         opened = open_database(config, dict(os.environ))
-        keyring = FileKeyring.open(Path(config.privacy.key_file), {topic.timezone for topic in config.topics})
+        keyring = FileKeyring.of(config)
         stop = threading.Event()
         tools = Tools(Store(opened.daemon_url), _clock, stop.wait)
         reader = Reader(opened.reader_url)

@@ -55,7 +55,7 @@ def examine(path: Path, environ: Mapping[str, str], now: Callable[[], float] = t
 def _key(config: Config) -> list[Finding]:
     path = Path(config.privacy.key_file)
     try:
-        FileKeyring.open(path, {topic.timezone for topic in config.topics})
+        FileKeyring.of(config)
     except KeyFileError as error:
         return [Finding("privacy key", False, str(error))]
     mode = path.stat().st_mode & 0o077

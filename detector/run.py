@@ -44,7 +44,7 @@ class Ended(Sentence):
 
 def run_role(path: Path, role: Role, environ: Mapping[str, str], *, accept_gap: bool = False) -> None:
     """Runs until SIGTERM or Ctrl-C. Raises Ended or ConfigError with one sentence."""
-    config = load(path, environ)
+    config = load(path, environ, role)
     if config.kafka is None:
         raise ConfigError(f"{path.name}: [kafka] is missing; `tuermer run` reads from Kafka (for files there is `tuermer replay`)")
     configure(config.logs.format, config.logs.level)
@@ -128,7 +128,7 @@ class _NoIncidents:
 
 
 def _route(config: Config, stop: threading.Event) -> None:
-    keyring = FileKeyring.open(Path(config.privacy.key_file), {topic.timezone for topic in config.topics})
+    keyring = FileKeyring.of(config)
     steps, metrics, pulse = router(config, keyring), Metrics(), Pulse()
 
     def observe(counts: Counts, behind: Mapping[Place, int]) -> None:
@@ -172,7 +172,7 @@ def _owner() -> str:
 
 def read_incident(path: Path, incident: str, environ: Mapping[str, str]) -> Mapping[str, Any] | None:
     """One incident of the configured database, or None."""
-    opened = open_database(load(path, environ), environ)
+    opened = open_database(load(path, environ, "score"), environ)
     try:
         return Reader(opened.reader_url).incident(incident)
     finally:

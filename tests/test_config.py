@@ -44,10 +44,12 @@ def test_an_empty_file_is_the_default_configuration_with_paths_beside_it(tmp_pat
 
 
 def test_the_shipped_file_loads_once_its_secrets_are_there(tmp_path: Path) -> None:
-    text = SHIPPED.read_text("utf-8").replace("/etc/tuermer/", "").replace("/var/lib/tuermer", "var")
-    (tmp_path / "ca.pem").touch()
-    (tmp_path / "roles.csv").touch()
-    loaded = load(_written(tmp_path, text), {"TUERMER_KAFKA_PASSWORD": "x", "TUERMER_DATABASE_PASSWORD": "y"})
+    text = SHIPPED.read_text("utf-8")
+    for folder in ("/etc/tuermer/", "/var/lib/tuermer/", "/run/credentials/tuermer.service/"):
+        text = text.replace(folder, "")
+    for name in ("ca.pem", "kafka-password", "database-password"):
+        (tmp_path / name).touch(0o600)
+    loaded = load(_written(tmp_path, text), {})
     assert loaded.kafka is not None
     assert loaded.kafka.security_protocol == "SASL_SSL"
     assert {topic.tenant for topic in loaded.topics} == {"stadt"}
@@ -111,6 +113,21 @@ def test_no_setting_holds_a_secret_itself() -> None:
     secrets = [line.split("`")[1] for line in config.table().splitlines() if "password" in line.split("|")[1]]
     assert secrets
     assert all(key.endswith(("_env", "_file")) for key in secrets)
+
+
+def test_each_role_is_asked_only_for_the_secrets_that_it_uses(tmp_path: Path) -> None:
+    """SCORE's machine need not hold the privacy key, nor ROUTE's the database's password."""
+    path = tmp_path / "tuermer.toml"
+    path.write_text('[database]\nurl = "postgresql://t@localhost/t"\npassword_env = "PW"\n', "utf-8")
+    load(path, {"PW": "x"}, "score")
+    with pytest.raises(ConfigError, match=r"database\.password_env names the environment variable PW"):
+        load(path, {}, "score")
+    with pytest.raises(ConfigError, match=r"privacy\.key_file names"):
+        load(path, {}, "route")
+    (tmp_path / "privacy.key").touch(0o600)
+    load(path, {}, "route")
+    with pytest.raises(ConfigError, match=r"database\.password_env names"):
+        load(path, {}, "all")
 
 
 def test_a_group_may_share_a_key_that_others_may_not_read(tmp_path: Path) -> None:

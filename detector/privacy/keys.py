@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from numpy.typing import NDArray
 
+from detector.config import Config
 from detector.privacy.epochs import DAY, HOUR, epoch
 from detector.sentence import Sentence
 
@@ -106,6 +107,12 @@ class FileKeyring:
             raise KeyFileError(f"{path} does not exist; make it with `tuermer keys new privacy --out {path}`")
         with _locked(path):
             return cls(path, _read(path), tuple(sorted(set(zones))) or ("UTC",))
+
+    @classmethod
+    def of(cls, config: Config) -> FileKeyring:
+        """The configured key file, with the time zones of all topics and observers."""
+        zones = {t.timezone for t in config.topics} | {o.timezone for o in config.observers if o.timezone != ""}
+        return cls.open(Path(config.privacy.key_file), zones)
 
     @property
     def last(self) -> int:

@@ -87,7 +87,7 @@ class Privacy:
     def of(cls, config: Config, keyring: Keyring) -> Privacy:
         """Raises ConfigError when the roles file or the public key is not what it should be."""
         privacy = cls(config, keyring, fields.vocabulary(table.shipped()))
-        for tenant in {t.tenant for t in config.topics}:
+        for tenant in {t.tenant for t in config.topics} | {o.tenant for o in config.observers if o.tenant != ""}:
             privacy._tenant(tenant)
         return privacy
 
