@@ -107,6 +107,8 @@ class Database(Struct, frozen=True, forbid_unknown_fields=True):
     password_env: Annotated[str, doc("name of the environment variable that holds the password")] = ""
     password_file: Annotated[str, doc("or the file that holds it")] = ""
     owner_url: Annotated[str, doc("role that may run the migrations; empty = same as url")] = ""
+    owner_password_env: Annotated[str, doc("name of the environment variable that holds its password")] = ""
+    owner_password_file: Annotated[str, doc("or the file that holds it")] = ""
 
 
 class Privacy(Struct, frozen=True, forbid_unknown_fields=True):

@@ -53,8 +53,9 @@ def missing(config: Config, environ: Mapping[str, str], role: Role = "all") -> I
         for key in ("password_file", "ca_file", "cert_file", "key_file"):
             yield from _file(f"kafka.{key}", getattr(kafka, key), secret=key in ("password_file", "key_file"))
     if role != "route":
-        yield from _variable("database.password_env", database.password_env, environ)
-        yield from _file("database.password_file", database.password_file, secret=True)
+        for prefix in ("", "owner_"):
+            yield from _variable(f"database.{prefix}password_env", getattr(database, f"{prefix}password_env"), environ)
+            yield from _file(f"database.{prefix}password_file", getattr(database, f"{prefix}password_file"), secret=True)
     if role != "score":
         yield from _file("privacy.roles_file", privacy.roles_file)
         yield from _file("privacy.dead_letter_public_key", privacy.dead_letter_public_key)
@@ -192,10 +193,11 @@ def _tenants(config: Config) -> Iterator[str]:
 
 
 def _database(database: Database) -> Iterator[str]:
-    if database.password_env != "" and database.password_file != "":
-        yield "database.password_env and database.password_file are both set; keep one"
+    for prefix in ("", "owner_"):
+        if getattr(database, f"{prefix}password_env") != "" and getattr(database, f"{prefix}password_file") != "":
+            yield f"database.{prefix}password_env and database.{prefix}password_file are both set; keep one"
     if database.url == "embedded":
-        for key in ("owner_url", "password_env", "password_file"):
+        for key in ("owner_url", "owner_password_env", "owner_password_file", "password_env", "password_file"):
             if getattr(database, key) != "":
                 yield f"database.{key} is set, but the embedded database manages its own roles and passwords"
     for key in ("url", "owner_url"):

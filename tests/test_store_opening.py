@@ -54,6 +54,7 @@ def test_a_past_migration_that_was_changed_is_refused(database: TestDatabase, mo
 
 
 def test_missing_roles_that_we_may_not_make_are_named(database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    database.rows("DELETE FROM public.migrations")
     monkeypatch.setattr(migrate, "ROLES", (*migrate.ROLES, "tuermer_new"))
     with pytest.raises(
         StoreError, match=r"The roles tuermer_new are missing and tuermer_owner may not make them: let an administrator run .*roles\.sql"
@@ -69,11 +70,24 @@ def test_an_old_server_is_refused(database: TestDatabase, monkeypatch: pytest.Mo
 
 def test_a_database_elsewhere_is_opened_with_the_password_from_the_environment(any_database: TestDatabase) -> None:
     url, password = without_password(any_database.url())
-    config = Config(database=Database(url=url, password_env="TUERMER_DB", owner_url=any_database.url("tuermer_owner")))
-    opened = open_database(config, {"TUERMER_DB": password})
+    owner, owner_password = without_password(any_database.url("tuermer_owner"))
+    config = Config(database=Database(url=url, password_env="TUERMER_DB", owner_url=owner, owner_password_env="TUERMER_OWNER"))
+    opened = open_database(config, {"TUERMER_DB": password, "TUERMER_OWNER": owner_password})
     with contextlib.closing(Store(opened.daemon_url)) as store:
         store.claim("stadt", 0)
     opened.close()
+
+
+def test_without_the_owner_a_ready_database_opens_and_one_with_missing_migrations_says_what_to_do(
+    database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the daemon's machine need not know the owner's password."""
+    config = Config(database=Database(url=database.url()))
+    open_database(config, {}).close()
+    later = [*migrate.shipped(), ("0999_later.sql", "CREATE TABLE public.later (x int)")]
+    monkeypatch.setattr(migrate, "shipped", lambda: later)
+    with pytest.raises(StoreError, match=r"The role tuermer_daemon may not run the migration 0999_later\.sql: set database\.owner_url"):
+        open_database(config, {})
 
 
 def test_one_role_for_everything_works_too(empty: TestDatabase, tmp_path: Path) -> None:
@@ -89,6 +103,7 @@ def test_what_is_wrong_with_the_address_is_said_in_one_sentence(database: TestDa
     url, password = without_password(database.url("tuermer_owner"))
     cases = [
         (Database(url=url, password_env="TUERMER_DB"), "database.password_env: the environment has no variable TUERMER_DB."),
+        (Database(url=url, owner_url=url, owner_password_file="/nowhere/p"), "database.owner_password_file: /nowhere/p cannot be read"),
         (Database(url=url, password_file="/nowhere/password"), "database.password_file: /nowhere/password cannot be read"),
         (Database(url=make_conninfo(url, password="wrong")), "The database refuses the connection: .*password authentication failed"),
         (Database(url=make_conninfo(url, password=password, dbname="absent")), 'refuses the connection: .*"absent" does not exist'),

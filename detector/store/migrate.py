@@ -34,21 +34,41 @@ def migrate(owner_url: str) -> list[str]:
                 f"PostgreSQL {OLDEST // 10_000} or newer is needed; this server is {connection.info.server_version // 10_000}."
             )
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('tuermer.migrate'))")
-        make_roles(connection)
+        missing = pending(connection)
+        if missing:
+            _run(connection, missing)
+        return [name for name, _ in missing]
+
+
+def pending(connection: Connection) -> list[tuple[str, str]]:
+    """The migrations that were not run yet. Any role of ours may ask. Raises StoreError when a past one differs."""
+    there = connection.execute("SELECT to_regclass('public.migrations')").fetchone()
+    rows = [] if there in (None, (None,)) else connection.execute("SELECT name, sha256 FROM public.migrations").fetchall()
+    done: dict[str, str] = dict(rows)
+    for name, sql in shipped():
+        if done.get(name, _digest(sql)) != _digest(sql):
+            raise StoreError(
+                f"The migration {name} was run in another version than the one shipped: add a new file, never change an old one."
+            )
+    return [(name, sql) for name, sql in shipped() if name not in done]
+
+
+def _run(connection: Connection, missing: list[tuple[str, str]]) -> None:
+    make_roles(connection)
+    try:
         connection.execute(LEDGER)
-        done: dict[str, str] = dict(connection.execute("SELECT name, sha256 FROM public.migrations").fetchall())
-        run = []
-        for name, sql in shipped():
-            digest = hashlib.sha256(sql.encode()).hexdigest()
-            if name not in done:
-                connection.execute(sql.encode())
-                connection.execute("INSERT INTO public.migrations (name, sha256) VALUES (%s, %s)", (name, digest))
-                run.append(name)
-            elif done[name] != digest:
-                raise StoreError(
-                    f"The migration {name} was run in another version than the one shipped: add a new file, never change an old one."
-                )
-        return run
+        for name, sql in missing:
+            connection.execute(sql.encode())
+            connection.execute("INSERT INTO public.migrations (name, sha256) VALUES (%s, %s)", (name, _digest(sql)))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StoreError(
+            f"The role {connection.info.user} may not run the migration {missing[0][0]}: "
+            "set database.owner_url to a role that owns the database."
+        ) from error
+
+
+def _digest(sql: str) -> str:
+    return hashlib.sha256(sql.encode()).hexdigest()
 
 
 def make_roles(connection: Connection) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import psycopg.sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from detector.config import Config
 from detector.store import migrate
@@ -30,7 +30,7 @@ def open_database(config: Config, environ: Mapping[str, str]) -> Opened:
     if config.database.url == "embedded":
         return open_embedded(Embedded(Path(config.database.directory)))
     url = with_password(config.database.url, config, environ)
-    owner = url if config.database.owner_url == "" else with_password(config.database.owner_url, config, environ)
+    owner = url if config.database.owner_url == "" else with_password(config.database.owner_url, config, environ, "owner_")
     try:
         migrate.migrate(owner)
     except Away as error:
@@ -64,20 +64,19 @@ def prepare(server: Embedded, database: str = DATABASE) -> None:
     migrate.migrate(server.url("tuermer_owner", database))
 
 
-def with_password(url: str, config: Config, environ: Mapping[str, str]) -> str:
-    """The address with the password from the environment or file that the configuration names; one that it has already stays."""
-    settings = config.database
-    if conninfo_to_dict(url).get("password") is not None:
-        return url
-    if settings.password_env != "":
-        secret = environ.get(settings.password_env)
+def with_password(url: str, config: Config, environ: Mapping[str, str], prefix: str = "") -> str:
+    """The address with the password from the environment or file that the configuration names; `prefix` "owner_" for the owner's."""
+    variable: str = getattr(config.database, f"{prefix}password_env")
+    file: str = getattr(config.database, f"{prefix}password_file")
+    if variable != "":
+        secret = environ.get(variable)
         if secret is None:
-            raise StoreError(f"database.password_env: the environment has no variable {settings.password_env}.")
-    elif settings.password_file != "":
+            raise StoreError(f"database.{prefix}password_env: the environment has no variable {variable}.")
+    elif file != "":
         try:
-            secret = Path(settings.password_file).read_text().strip()
+            secret = Path(file).read_text().strip()
         except OSError as error:
-            raise StoreError(f"database.password_file: {settings.password_file} cannot be read ({error.strerror}).") from error
+            raise StoreError(f"database.{prefix}password_file: {file} cannot be read ({error.strerror}).") from error
     else:
         return url
     return make_conninfo(url, password=secret)
