@@ -41,6 +41,7 @@ FEWEST_PEOPLE = 300
 PER_WINDOW = 400  # rows of a model kept from ten minutes of a shard
 PER_ENTITY = 200  # rows of one source, pair, account or service in the end
 MOST = 40_000
+SERVICE_MOST = 1e-2  # the service model's threshold is replayed, up to this
 NOISE_TOO = ("auth-service",)  # its entity is attacked all day: its usual is the background of attacks
 OFFSET_ROW = (1 << 26) - 1  # of a simulated record's offset: the row in its window and topic
 
@@ -141,23 +142,26 @@ def _joined(parts: list[Sample]) -> Sample:
 
 def _fitted(table: ModelTable, training: Sample, calibration: Sample, made_of: dict[str, Any]) -> Trained:
     """Caps per entity, then fit; the service model's threshold comes from replaying the calibration period."""
-    fitted_on, held_back = (sample.X[_limited(sample.entity, table.forest.seed)] for sample in (training, calibration))
+    noisy = table.name in NOISE_TOO  # few services, each with a day of its own: no cap that would leave nothing
+    fitted_on, held_back = (
+        sample.X[_limited(sample.entity, MOST if noisy else PER_ENTITY, table.forest.seed)] for sample in (training, calibration)
+    )
     trained = train(table, fitted_on, held_back)
     detector = trained.detector
-    if table.name in NOISE_TOO:
-        detector = replace(detector, threshold_p=_by_replay(detector, calibration, table.threshold), model_id="")
+    if noisy:
+        detector = replace(detector, threshold_p=_by_replay(detector, calibration), model_id="")
     entities = {"training": len(np.unique(training.entity)), "calibration": len(np.unique(calibration.entity))}
     return Trained(detector, trained.about | {"made_of": made_of, "entities": entities})
 
 
-def _limited(entities: NDArray[np.uint64], seed: int) -> NDArray[np.int64]:
-    few = capped(entities, PER_ENTITY, seed)
+def _limited(entities: NDArray[np.uint64], most: int, seed: int) -> NDArray[np.int64]:
+    few = capped(entities, most, seed)
     return few[_some(np.random.default_rng(seed), len(few), MOST)]
 
 
-def _by_replay(detector: Detector, sample: Sample, most: float) -> float:
+def _by_replay(detector: Detector, sample: Sample) -> float:
     _, p, _ = detector.score(sample.X)
-    return threshold_by_replay(p, sample.time, sample.entity, per_day=0.3, most=most, quiet=DAY)
+    return threshold_by_replay(p, sample.time, sample.entity, per_day=0.3, most=SERVICE_MOST, quiet=DAY)
 
 
 if __name__ == "__main__":
