@@ -19,11 +19,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from detector.decode import spans
+from detector.decode.scan import pack
 from detector.decode.spans import BAD_JSON, OK, Spans
 from detector.decode.table import HEADER, Table, texts
 
 _DEPTH = 64  # open brackets that we follow; no log nests deeper
-_SEED, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -32,31 +32,22 @@ Ints = NDArray[np.int64]
 class Paths(NamedTuple):
     """The wanted paths as a tree.
 
-    keys    uint64 (H), hash of (node, key) by open addressing, 0 free
-    child   int32 (H), the node below
+    table   int32 (power of two), open hash table of edge numbers, -1 free
+    parent  int32 (E) and child int32 (E): the nodes that an edge joins
+    texts   uint8, bounds int64 (E + 1): edge e is the key texts[bounds[e]:bounds[e + 1]]
     found   int32 (nodes), the field whose path ends in a node, -1 none
     rank    int32 (nodes), its place among the paths of that field, 0 = the one that counts first
     whole   int32 (nodes), the field that wants the list in a node as it is written, -1 none
     """
 
-    keys: NDArray[np.uint64]
+    table: NDArray[np.int32]
+    parent: NDArray[np.int32]
     child: NDArray[np.int32]
+    texts: Bytes
+    bounds: Ints
     found: NDArray[np.int32]
     rank: NDArray[np.int32]
     whole: NDArray[np.int32]
-
-
-def _hash(text: bytes) -> int:
-    value = int(_SEED)
-    for byte in text:
-        value = (value ^ byte) * int(_PRIME) & 0xFFFFFFFFFFFFFFFF
-    return value
-
-
-def _mixed(node: int, key: int) -> int:
-    """The key of the hash table; never 0, which marks a free place."""
-    value = (key ^ (node + 1) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
-    return value if value != 0 else 1
 
 
 def compiled(fields: Sequence[Sequence[str]]) -> Paths:
@@ -79,38 +70,47 @@ def compiled(fields: Sequence[Sequence[str]]) -> Paths:
             if found[node] >= 0:
                 raise ValueError(f"the path {path!r} is wanted under two names; give it one name and use that twice")
             found[node], rank[node] = number, place
-    keys, child = _table(tree)
-    return Paths(keys, child, *(np.array(part, np.int32) for part in (found, rank, whole)))
+    return _with_table(tree, np.array([found, rank, whole], np.int32))
 
 
-def _table(tree: Mapping[tuple[int, bytes], int]) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+def _with_table(tree: Mapping[tuple[int, bytes], int], nodes: NDArray[np.int32]) -> Paths:
     """The tree's edges by open addressing, at most a quarter full."""
-    size = 16
-    while size < 4 * len(tree):
-        size *= 2
-    keys, child = np.zeros(size, np.uint64), np.full(size, -1, np.int32)
-    for (node, key), below in tree.items():
-        value = _mixed(node, _hash(key))
-        at = (value >> 32) & (size - 1)
-        while keys[at] != 0:
-            at = (at + 1) & (size - 1)
-        keys[at], child[at] = value, below
-    return keys, child
+    texts, bounds = pack(key for _, key in tree)
+    table = np.full(1 << max(4, (4 * len(tree)).bit_length()), -1, np.int32)
+    for edge, (node, _) in enumerate(tree):
+        at = _place(texts, int(bounds[edge]), int(bounds[edge + 1]), node) & (len(table) - 1)
+        while table[at] >= 0:
+            at = (at + 1) & (len(table) - 1)
+        table[at] = edge
+    parent, child = np.array([node for node, _ in tree], np.int32), np.array([*tree.values()], np.int32)
+    return Paths(table, parent, child, texts, bounds, nodes[0], nodes[1], nodes[2])
 
 
 @njit(cache=True, nogil=True)
-def _below(paths: Paths, node: int, key: np.uint64) -> int:
-    """The node under `node` for the hash of a key, -1 when nothing below it is wanted."""
-    value = key ^ (np.uint64(node + 1) * np.uint64(0x9E3779B97F4A7C15))
-    if value == np.uint64(0):
-        value = np.uint64(1)
-    mask = np.uint64(len(paths.keys) - 1)
-    at = (value >> np.uint64(32)) & mask
-    while paths.keys[at] != np.uint64(0):
-        if paths.keys[at] == value:
-            return int(paths.child[at])
-        at = (at + np.uint64(1)) & mask
-    return -1
+def _place(values: Bytes, at: int, end: int, node: int) -> int:
+    """Where the search for the key values[at:end] below a node begins: from its length and three of its bytes, which is quick."""
+    if at == end:
+        return node
+    return node * 37 + (end - at) * 5 + int(values[at]) * 3 + int(values[end - 1]) * 11 + int(values[(at + end) >> 1]) * 17
+
+
+@njit(cache=True, nogil=True)
+def _below(paths: Paths, node: int, values: Bytes, at: int, end: int) -> int:
+    """The node under `node` for the key values[at:end], -1 when nothing below it is wanted."""
+    mask = len(paths.table) - 1
+    place = _place(values, at, end, node) & mask
+    while True:
+        edge = paths.table[place]
+        if edge < 0:
+            return -1
+        low = paths.bounds[edge]
+        if paths.parent[edge] == node and paths.bounds[edge + 1] - low == end - at:
+            same = at
+            while same < end and values[same] == paths.texts[low + same - at]:
+                same += 1
+            if same == end:
+                return int(paths.child[edge])
+        place = (place + 1) & mask
 
 
 @njit(cache=True, nogil=True)
@@ -127,18 +127,15 @@ def _quote(values: Bytes, at: int, end: int) -> int:
 @njit(cache=True, nogil=True)
 def _key(values: Bytes, at: int, end: int, paths: Paths, node: int) -> tuple[int, int]:
     """Read a key after its opening quote: (closing quote or -1, node it leads to or -1)."""
-    value = _SEED
+    start = at
     while at < end and node >= 0:
         byte = values[at]
         if byte == 34:
-            return at, _below(paths, node, value)
+            return at, _below(paths, node, values, start, at)
         if byte == 46:
-            node = _below(paths, node, value)
-            value = _SEED
-        else:
-            value = (value ^ np.uint64(byte)) * _PRIME
-            at += byte == 92
-        at += 1
+            node = _below(paths, node, values, start, at)
+            start = at + 1
+        at += 2 if byte == 92 else 1
     return _quote(values, at, end), -1
 
 
