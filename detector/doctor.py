@@ -43,7 +43,7 @@ def examine(path: Path, environ: Mapping[str, str], now: Callable[[], float] = t
     except ConfigError as error:
         return [Finding("configuration", False, str(error))]
     found = [Finding("configuration", True, f"{path} is complete and consistent")]
-    found += _key(config)
+    found += _key(config, now)
     found += _disk(config)
     found += _models()
     if config.kafka is not None:
@@ -52,10 +52,10 @@ def examine(path: Path, environ: Mapping[str, str], now: Callable[[], float] = t
     return found
 
 
-def _key(config: Config) -> list[Finding]:
+def _key(config: Config, now: Callable[[], float]) -> list[Finding]:
     path = Path(config.privacy.key_file)
     try:
-        FileKeyring.of(config)
+        FileKeyring.of(config).check(int(now() * 1e6))
     except KeyFileError as error:
         return [Finding("privacy key", False, str(error))]
     mode = path.stat().st_mode & 0o077

@@ -11,12 +11,15 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from detector.config import Account, Config, ConfigError, Host, Network, Observer
 from detector.config import Privacy as Settings
 from detector.decode import ecs
 from detector.decode.decoded import Decoded, Origin
-from detector.privacy import MemoryKeyring, Privacy
+from detector.decode.table import shipped
+from detector.privacy import MemoryKeyring, Privacy, fields, texts
 from detector.privacy.epochs import DAY, HOUR
 from detector.privacy.verify import hits, of_frame
 
@@ -43,6 +46,7 @@ CONFIG = Config(
     privacy=Settings(domains=["stadt.example"]),
 )
 Row = Mapping[str, str | int]
+VOCABULARY = fields.vocabulary(shipped())
 
 
 def _column(name: str, given: Sequence[str | int]) -> dict[str, pl.Series]:
@@ -295,6 +299,32 @@ def test_cutting_the_batch_changes_no_event() -> None:
     whole = routed(rows).with_columns(pl.col(pl.Enum).cast(pl.String))
     parts = [routed(rows[i : i + 7]).with_columns(pl.col(pl.Enum).cast(pl.String)) for i in range(0, 60, 7)]
     assert whole.equals(pl.concat(parts))
+
+
+def test_names_over_many_epochs_come_out_as_over_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay of years asks for more pairs of name and epoch than a table of them should hold."""
+    rows: list[Row] = [{"user.name": f"person{i % 40}", "@timestamp": NOON + i * 11 * HOUR} for i in range(400)]
+    few = routed(rows)["user.name"].to_list()
+    monkeypatch.setattr(texts, "LARGE", 100)
+    assert routed(rows)["user.name"].to_list() == few
+    assert len(set(few)) > 300
+
+
+@given(st.lists(st.sampled_from([c for c in ecs.TEXT if c != "log.topic"]), min_size=1, unique=True), st.text(min_size=4, max_size=30))
+def test_any_text_in_any_column_becomes_a_token_or_a_known_word(columns: list[str], text: str) -> None:
+    """I5 as a property: what is not a known word, a number of a message or a listed name never comes out as it went in."""
+    frame = routed([dict.fromkeys(columns, text)])
+    for column in columns:
+        shown = frame[column].to_list()[0]
+        if column in fields.WORDS:
+            assert shown in ("other", text)
+            assert shown == "other" or fields.admitted(column, text, VOCABULARY[column]) == text
+        elif column in ("user.name", "user.target.name"):
+            assert shown.startswith(("u-", "svc-", "srv-")) or shown in fields.WELL_KNOWN_ACCOUNTS
+        elif column in ("host.name", "observer.name"):
+            assert shown.startswith(("h-", "srv-", "fw")) or ip_address(shown)
+        else:
+            assert shown in ("", "unknown", "admin", "service", "machine", "person")
 
 
 def test_a_destroyed_epoch_is_forgotten_with_all_its_names() -> None:

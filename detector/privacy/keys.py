@@ -134,11 +134,7 @@ class FileKeyring:
         stay open, but none longer than 72 h. Events older than every open epoch join the oldest one.
         Raises KeyFileError when the key is ahead of the clock: one of them is wrong, and tokens would not change.
         """
-        today = max(epoch(now, zone) for zone in self._zones)
-        if self.first > today:
-            raise KeyFileError(
-                f"{self._path} is {self.first - today} days ahead of this machine's clock; set the clock right or make a new key"
-            )
+        self.check(now)
         reach = min(now, now if waiting is None else waiting) - GRACE
         target = max(min(epoch(at, zone) for zone in self._zones) for at in (reach, now - KEEP))
         if target > self.first:
@@ -147,6 +143,13 @@ class FileKeyring:
             self.first, self._root, self._roots = target, root, {target: root}
             self._known = {asked: key for asked, key in self._known.items() if asked[1] >= target}
         return self.first
+
+    def check(self, now: int) -> None:
+        """Raises KeyFileError when the key is of a later day than the clock's."""
+        today = max(epoch(now, zone) for zone in self._zones)
+        if self.first > today:
+            ahead = f"{self._path} is {self.first - today} days ahead of this machine's clock"
+            raise KeyFileError(f"{ahead}; set the clock right or make a new key")
 
     def _root_of(self, epoch: int) -> bytes:
         if not self.first <= epoch <= self.last:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from detector.decode import ecs
 
+LARGE = 1 << 22
+
 
 class Rows:
     """The rows of one shard of a batch; columns are cut out as arrays when they are asked for."""
@@ -52,15 +54,24 @@ def rewrite(
     """
     codes, values = column
     pair = codes if groups == 1 or group is None else codes.astype(np.int64) * groups + group
-    flags = np.zeros(len(values) * groups, np.bool_)
-    flags[pair] = True
+    asked, place = _distinct(pair, len(values) * groups)
     known: list[dict[str, int]] = [{"": 0} for _ in names]
-    lookup = np.zeros((len(names), len(flags)), np.uint32)
-    for at in np.flatnonzero(flags).tolist():
-        if at >= groups:  # the first value is always ""
-            for i, text in enumerate(answer(values[at // groups], at % groups)):
+    lookup = np.zeros((len(names), len(asked)), np.uint32)
+    for at, which in enumerate(asked.tolist()):
+        if which >= groups:  # the first value is always ""
+            for i, text in enumerate(answer(values[which // groups], which % groups)):
                 lookup[i, at] = known[i].setdefault(text, len(known[i]))
-    return {name: ecs.text(lookup[i][pair], list(known[i]), name) for i, name in enumerate(names)}
+    return {name: ecs.text(lookup[i][place], list(known[i]), name) for i, name in enumerate(names)}
+
+
+def _distinct(pair: NDArray[Any], size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The distinct numbers below `size` that occur, ascending, and where each row's stands among them."""
+    if size > LARGE:  # many names in many epochs: only a replay of years or a shipper without a clock
+        asked, place = np.unique(pair, return_inverse=True)
+        return asked.astype(np.int64), place
+    flags = np.zeros(size, np.bool_)
+    flags[pair] = True
+    return np.flatnonzero(flags), (np.cumsum(flags) - 1)[pair]
 
 
 def from_entries(entry: NDArray[np.int32], names: Sequence[str], name: str) -> pl.Series:
