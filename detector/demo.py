@@ -67,25 +67,25 @@ class Demo:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         city = City(seed=SEED, people=PEOPLE, start=_begin(state, hours), attacks="all", rehearsal_hours=hours)
         config = load(_configuration(state, city, listen), dict(os.environ))
-        opened = open_database(config, dict(os.environ))
-        keyring = FileKeyring.of(config)
-        stop = threading.Event()
-        tools = Tools(Store(opened.daemon_url), _clock, stop.wait)
-        reader = Reader(opened.reader_url)
-        probes = Probes(lambda: None, lambda: None, lambda: b"")
-        page = Page(application(reader, probes, language), *check_listen(listen))
-        return cls(
-            city, keyring, router(config, keyring), opened, reader,
-            LocalScorer(core(config), tools, "simulated-city"), page, language, console, stop,
-        )  # fmt: skip
+        with contextlib.ExitStack() as undo:
+            opened = open_database(config, dict(os.environ))
+            undo.callback(opened.close)
+            keyring, stop = FileKeyring.of(config), threading.Event()
+            tools = Tools(Store(opened.daemon_url), _clock, stop.wait)
+            reader = Reader(opened.reader_url)
+            probes = Probes(lambda: None, lambda: None, lambda: b"")
+            page = Page(application(reader, probes, language), *check_listen(listen))
+            scorer = LocalScorer(core(config), tools, "simulated-city")
+            undo.pop_all()
+        return cls(city, keyring, router(config, keyring), opened, reader, scorer, page, language, console, stop)
 
     def run(self) -> None:
         """Until Ctrl-C or SIGTERM."""
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, lambda *_: self.stop.set())
-        self.page.start()
-        self.console.print(f"{_GREETING[self.language]} {self.page.url}\n")
         try:
+            self.page.start()
+            self.console.print(f"{_GREETING[self.language]} {self.page.url}\n")
             with contextlib.suppress(Stopped):
                 self._show()
                 while not self.stop.is_set():

@@ -78,6 +78,8 @@ class Embedded:
 
         Raises StoreError with the end of the server's log when it does not start.
         """
+        if (self.data / "PG_VERSION").exists() and not (self.directory / "passwords.json").exists():
+            self._set_aside()
         if not (self.data / "PG_VERSION").exists():
             self._create()
         running = self._running()
@@ -133,6 +135,13 @@ class Embedded:
         finally:
             given.unlink()
         (self.home / "new").rename(self.data)
+
+    def _set_aside(self) -> None:
+        """Our folder was deleted (`make clean`) while the server's lay elsewhere: nobody can log in there any more."""
+        self.stop()
+        aside = self.home / "data-without-passwords"
+        shutil.rmtree(aside, ignore_errors=True)
+        self.data.rename(aside)
 
     def _pg_ctl(self, *arguments: str) -> None:
         self._run("pg_ctl", "-D", str(self.data), "-s", *arguments)
