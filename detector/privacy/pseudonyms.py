@@ -6,7 +6,6 @@ beyond. `Privacy.pseudonymise` is pure given its keys.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -226,8 +225,8 @@ KEPT = frozenset((*ecs.INTEGER, *ecs.PROVENANCE, "@timestamp", "attempt.kind", "
 
 
 def token(key: bytes, name: str) -> str:
-    """80 bits of a keyed hash as 16 letters and digits."""
-    return base64.b32encode(hashlib.blake2b(name.encode(), key=key, digest_size=10).digest()).decode().lower()
+    """64 bits of a keyed hash as 16 hexadecimal digits."""
+    return hashlib.blake2b(name.encode(), key=key, digest_size=8).hexdigest()
 
 
 def _address_columns(name: str, addresses: Addresses) -> dict[str, pl.Series]:
