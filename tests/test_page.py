@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from detector.store.database import Away
-from detector.web.page import Json, Probes, application, by_field, check_listen
+from detector.web.page import Json, Probes, application, by_field, check_listen, number, when
 from detector.web.words import WORDS
 
 INCIDENT: dict[str, Any] = {
@@ -113,6 +113,12 @@ def test_the_page_listens_on_loopback_only(listen: str) -> None:
 def test_loopback_addresses_are_accepted() -> None:
     assert check_listen("127.0.0.1:8765") == ("127.0.0.1", 8765)
     assert check_listen("[::1]:80") == ("::1", 80)
+
+
+def test_numbers_and_times_are_written_as_each_language_does() -> None:
+    assert (number(60339, "de"), number(60339, "en"), number(0.5, "de")) == ("60.339", "60,339", "0,5")
+    assert when("2026-11-20T02:14:00+00:00", "de") == "20.11.2026 03:14:00"
+    assert when("2026-11-20T02:14:00+00:00", "en") == "20 Nov 2026 03:14:00"
 
 
 def test_evidence_is_grouped_by_field_most_events_first() -> None:

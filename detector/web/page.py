@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -76,20 +76,23 @@ def _loopback(host: str) -> bool:
         return False
 
 
-def _when(moment: str | int | datetime | None) -> str:
+SHAPES = {"de": "%d.%m.%Y %H:%M:%S", "en": "%d %b %Y %H:%M:%S"}
+
+
+def when(moment: str | datetime | None, language: str = "de") -> str:
+    """A time as people here read it, in local time."""
     if moment is None:
         return ""
-    if isinstance(moment, int):
-        moment = datetime.fromtimestamp(moment / 1e6, UTC)
-    if isinstance(moment, str):
-        moment = datetime.fromisoformat(moment)
-    return moment.astimezone(BERLIN).strftime("%d.%m.%Y %H:%M:%S")
+    parsed = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return parsed.astimezone(BERLIN).strftime(SHAPES[language])
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None, language: str = "de") -> str:
+    """Three significant digits, or whole with separators; German writes 1.234 and 0,5."""
     if value is None:
         return ""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return text.translate(str.maketrans(",.", ".,")) if language == "de" else text
 
 
 def _templates() -> jinja2.Environment:
@@ -100,8 +103,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["when"] = _when
-    environment.filters["number"] = _number
+    environment.filters |= {"when": when, "number": number}
     return environment
 
 
