@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import polars as pl
 import structlog
+from numpy.typing import NDArray
 
 from detector.decode import ecs
 from detector.judge.findings import Changes, EventSample, EvidenceRow, Incident
@@ -77,6 +79,7 @@ class Tools:
     owner: str = ""
     accept_gap: bool = False
     watch: Callable[[Changes, Applied], None] | None = None  # told after every write: metrics, the terminal
+    latencies: Callable[[NDArray[np.float64]], None] | None = None  # told after every write: seconds since each record's time
     committed: Callable[[Sequence[pl.DataFrame]], None] | None = None  # the events of every write, once they are in the database
     monotonic: Callable[[], float] = time.monotonic
     quiet_until: float = 0.0  # no snapshot of any shard before this moment of `monotonic`

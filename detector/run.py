@@ -21,6 +21,7 @@ from detector.assembly import core, router
 from detector.config import Config, ConfigError, Kafka
 from detector.configload import load
 from detector.deliver import kafka as alerts
+from detector.judge.core import Core
 from detector.judge.findings import Changes
 from detector.lanes import Tools
 from detector.logs import configure
@@ -146,24 +147,36 @@ def _route(config: Config, stop: threading.Event) -> None:
 
 def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threading.Event, accept_gap: bool) -> None:
     opened = open_database(config, environ)
-    metrics, pulse = Metrics(), Pulse()
+    metrics, pulse, judge = Metrics(), Pulse(), core(config)
 
     def watch(changes: Changes, applied: Applied) -> None:
         metrics.judged(changes, len(applied.notified))
 
     tools = Tools(
-        Store(opened.daemon_url, config.budget.per_day), scorer.wall_clock, stop.wait, owner=_owner(), accept_gap=accept_gap, watch=watch
+        Store(opened.daemon_url, config.budget.per_day),
+        scorer.wall_clock,
+        stop.wait,
+        owner=_owner(),
+        accept_gap=accept_gap,
+        watch=watch,
+        latencies=metrics.latencies,
     )
     probes = Probes(pulse.healthy, pulse.ready, metrics.text)
     page = Page(application(Reader(opened.reader_url), probes, config.language), *check_listen(config.page.listen))
     try:
         with _serving(page), contextlib.closing(scorer.consumer(kafka)) as consumer, contextlib.closing(alerts.producer(kafka)) as sender:
-            loop = scorer.Scorer(consumer, kafka.events_topic, core(config), tools)
+            loop = scorer.Scorer(consumer, kafka.events_topic, judge, tools)
             deliver = alerts.AlertTopic(Database(opened.daemon_url), sender, kafka.alerts_topic)
-            loop.chores = (lambda _now: pulse.beat(), lambda _now: metrics.scored(loop.progress), deliver)
+            loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver)
             loop.run(stop)
     finally:
         opened.close()
+
+
+def _tell(metrics: Metrics, judge: Core, loop: scorer.Scorer) -> None:
+    metrics.scored(loop.progress)
+    sizes = [judge.size(owned.state) for lane in loop.lanes.values() for owned in lane.shards.values()]
+    metrics.held(sum(entities for entities, _ in sizes), sum(size for _, size in sizes))
 
 
 def _owner() -> str:

@@ -43,7 +43,8 @@ WORDS: dict[str, dict[str, str]] = {
         "more": "und {n} weitere Werte, die hier nicht gezeigt werden",
         "samples": "Ereignisse dahinter (höchstens 50)",
         "back": "Zurück zur Liste",
-        "made_by": "Automatisch erzeugt, Modell {model}. Kennzeichen wie u-…, h-… und ip-… stehen für verdeckte Namen und Adressen; sie wechseln täglich um 05:00.",
+        "made_by": "Automatisch erzeugt, Modell {model}. "
+        "Kennzeichen wie u-…, h-… und ip-… stehen für verdeckte Namen und Adressen; sie wechseln täglich um 05:00.",
         "missing": "Diese Auffälligkeit gibt es nicht.",
         "utc": "Zeiten in Europe/Berlin",
         "severity.low": "niedrig",
@@ -93,7 +94,8 @@ WORDS: dict[str, dict[str, str]] = {
         "more": "and {n} more values that are not shown here",
         "samples": "Events behind it (at most 50)",
         "back": "Back to the list",
-        "made_by": "Generated automatically, model {model}. Tokens such as u-…, h-… and ip-… stand for hidden names and addresses; they change daily at 05:00.",
+        "made_by": "Generated automatically, model {model}. "
+        "Tokens such as u-…, h-… and ip-… stand for hidden names and addresses; they change daily at 05:00.",
         "missing": "There is no such anomaly.",
         "utc": "Times in Europe/Berlin",
         "severity.low": "low",
