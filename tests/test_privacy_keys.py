@@ -1,4 +1,4 @@
-"""Whoever takes today's key file cannot compute yesterday's tokens, however many processes share it."""
+"""Whoever takes the key file cannot compute tokens of an epoch that is over, however many processes share it."""
 
 from __future__ import annotations
 

@@ -154,19 +154,12 @@ class Privacy:
         return np.array([words(self._keyring.key(tenant.name, e, purpose)) for e in ages.numbers], np.uint64).reshape(-1, 2)
 
     def _addresses(self, tenant: Tenant, events: Rows, name: str, ages: Epochs, keys: NDArray[np.uint64]) -> Addresses:
-        hi, lo, kind = (events.numbers(f"{name}.{part}") for part in ("hi", "lo", "kind"))
-        return networks.pseudonyms(
-            tenant.networks,
-            hi.astype(np.uint64, copy=False),
-            lo.astype(np.uint64, copy=False),
-            kind.astype(np.uint8, copy=False),
-            ages.group,
-            keys,
-        )
+        kind = np.require(events.numbers(f"{name}.kind"), np.uint8, "W")
+        return networks.pseudonyms(tenant.networks, events.words(f"{name}.hi"), events.words(f"{name}.lo"), kind, ages.group, keys)
 
     def _sessions(self, tenant: Tenant, events: Rows, ages: Epochs) -> pl.Series:
         """The decoder's hash is not keyed, and what it is made of may be guessed."""
-        plain = events.numbers("session.key").astype(np.uint64, copy=False)
+        plain = events.words("session.key")
         return pl.Series("session.key", mix(self._keys(tenant, ages, "session"), ages.group, plain, np.zeros_like(plain)))
 
     def _names(self, tenant: Tenant, events: Rows, ages: Epochs) -> dict[str, pl.Series]:

@@ -28,6 +28,10 @@ class Rows:
         column = self._events[name]
         return self._cut(column.to_numpy() if column.dtype.is_numeric() else column.to_physical().to_numpy())
 
+    def words(self, name: str) -> NDArray[np.uint64]:
+        """A column of 64-bit words as an array of our own: kernels are compiled once more for arrays that are read-only."""
+        return np.require(self.numbers(name), np.uint64, "W")
+
     def text(self, name: str) -> tuple[NDArray[Any], list[str]]:
         """A text column's codes, shape (n,), and its distinct values, of which some may not occur in these rows."""
         return self._cut(ecs.codes(self._events, name)), ecs.values(self._events, name)
