@@ -2,8 +2,9 @@
 
 The privacy key is a ratchet: root(e + 1) = HKDF(root(e)). The file holds the root of the oldest epoch that may still
 be asked for, because an event may be a day late; when that day is over too, the file is overwritten by the next root.
-So whoever takes the file can compute tokens of today, of yesterday and of days to come, never of a day before. Several ROUTE processes share one file: the step is the same
-whoever makes it, it is made under a lock, and the file only ever moves forward.
+So whoever takes the file can compute tokens of today, of yesterday and of days to come, never of a day before.
+Several ROUTE processes share one file: the step is the same whoever makes it, it is made under a lock, and the file
+only ever moves forward.
 """
 
 from __future__ import annotations
