@@ -70,7 +70,7 @@ def metric(url: str, name: str) -> float:
 def produce(address: str, lines: int, *, seed: int = 0, per_second: float = 0.0, now: bool = False) -> float:
     """Lines into the topic, round robin over partitions by hundreds; seconds that it took. per_second 0 = as fast as it goes."""
     producer = KafkaProducer(
-        bootstrap_servers=address, linger_ms=50, batch_size=256 << 10, acks=1, compression_type="lz4", buffer_memory=256 << 20
+        bootstrap_servers=address, linger_ms=50, batch_size=256 << 10, acks=1, compression_type="lz4"
     )
     started = time.perf_counter()
     sent = 0
@@ -107,6 +107,14 @@ def stock_loop(address: str, lines: int) -> float:
     return took
 
 
+def _places() -> str:
+    """The simulated city's networks and accounts; one topic whose formats are recognised line by line."""
+    tables = City(seed=0).config_toml().split("\n\n")
+    kept = [table for table in tables if table.startswith(("[[networks]]", "[[accounts]]"))]
+    topic = f'[[topics]]\nname = "{TOPIC}"\ntenant = "stadt"\nsite = "rathaus"'
+    return "\n\n".join([topic, *kept])
+
+
 @contextlib.contextmanager
 def daemons(folder: Path, address: str, ports: tuple[int, int]) -> Iterator[Daemons]:
     """ROUTE and SCORE against the broker, with the embedded PostgreSQL."""
@@ -115,11 +123,7 @@ def daemons(folder: Path, address: str, ports: tuple[int, int]) -> Iterator[Daem
         f'[kafka]\nbootstrap_servers = "{address}"\ngroup = "bench"\nevents_partitions = 8\n\n'
         f'[database]\nurl = "embedded"\ndirectory = "postgres"\n\n[privacy]\nkey_file = "privacy.key"\n\n'
         f'[page]\nlisten = "127.0.0.1:{ports[0]}"\nroute_listen = "127.0.0.1:{ports[1]}"\n\n[logs]\nlevel = "warning"\n\n'
-        + City(seed=0)
-        .config_toml()
-        .replace('name = "firewall"', f'name = "{TOPIC}"')
-        .replace('topic = "firewall"\n', "")
-        .replace('topic = "auth"\n', "")
+        + _places()
     )
     environ = {**os.environ, "POLARS_MAX_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "detector", "run", "--config", str(folder / "tuermer.toml"), "--role"]
