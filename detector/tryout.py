@@ -15,7 +15,7 @@ from detector.config import Config, ConfigError, Topic
 from detector.configload import load
 from detector.decode import Decoded, Decoder, ecs, to_json
 from detector.decode.address import text
-from detector.privacy.networks import NetworkTable
+from detector.privacy.networks import UNLISTED, NetworkTable
 from detector.records import MEMORY, of_lines
 from detector.sources import kafka
 
@@ -122,7 +122,7 @@ def unlisted_networks(events: pl.DataFrame, table: NetworkTable) -> list[tuple[s
     counts: Counter[str] = Counter()
     for hi, lo in seen:
         address = text(hi, lo)
-        if inside(address) and table.entry_of(address) is None:
+        if inside(address) and table.entry_of(address) == UNLISTED:
             counts[around(address)] += 1
     return counts.most_common()
 

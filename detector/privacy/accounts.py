@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from detector.config import Account, Config, ConfigError
 from detector.privacy.fields import WELL_KNOWN_ACCOUNTS
-from detector.privacy.networks import UNLISTED, NetworkTable
+from detector.privacy.networks import NetworkTable
 
 SMALLEST_GROUP = 5  # people; a smaller role group would point at one of them
 SAFE = re.compile(r"[a-z0-9._$-]{1,64}")
@@ -111,11 +111,6 @@ def read_roles(path: str, tenant: str, domains: tuple[str, ...]) -> dict[str, st
     for role in roles.values():
         sizes[role] = sizes.get(role, 0) + 1
     return {account: role for account, role in roles.items() if sizes[role] >= SMALLEST_GROUP}
-
-
-def unlisted(networks: NetworkTable, address: str) -> bool:
-    """Whether an address lies inside but in no configured network; for `doctor` and `try`."""
-    return networks.entry_of(address) == UNLISTED
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str] | None:
