@@ -147,7 +147,7 @@ def simulate_to(
 ) -> str:
     """Writes the simulated days into `out`, or produces them into the configured Kafka; returns what was done."""
     chosen: str | tuple[str, ...] = attacks if attacks in ("all", "none") else tuple(attacks.split(","))
-    city = City(seed=seed, people=people, start=datetime(2026, 3, 2, tzinfo=UTC), attacks=chosen)
+    city = City(seed=seed, people=people, start=datetime(2026, 3, 2, tzinfo=UTC), attacks=chosen, attacks_from_day=min(1, days - 1))
     if (out is None) == (config_path is None):
         raise ConfigError("say where to: --out DIR for files, or --kafka for the configured brokers")
     if out is not None:

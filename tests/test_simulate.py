@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.records import Records
-from detector.simulate import KINDS, TOPICS, City, SimulatedWindow, bulk, produce, write
+from detector.replay import simulate_to
+from detector.simulate import KINDS, TOPICS, City, CityError, SimulatedWindow, bulk, produce, write
 from detector.simulate.clock import HOUR, MINUTE, SECOND, micros, zone
 from detector.simulate.wire import IPV6, Press, Sheet
 
@@ -196,11 +197,11 @@ def test_a_chosen_attack_comes_alone(kind: str) -> None:
 
 
 def test_wrong_wishes_are_refused_in_a_sentence() -> None:
-    with pytest.raises(ValueError, match="no attack is called phishing; there are port-scan, password-spraying, brute-force, beaconing"):
+    with pytest.raises(CityError, match="no attack is called phishing; there are port-scan, password-spraying, brute-force, beaconing"):
         City(1, attacks="phishing")
-    with pytest.raises(ValueError, match="a city needs at least 20 people, not 3"):
+    with pytest.raises(CityError, match="a city needs at least 20 people, not 3"):
         City(1, people=3)
-    with pytest.raises(ValueError, match="a city starts on a full ten minutes"):
+    with pytest.raises(CityError, match="a city starts on a full ten minutes"):
         City(1, start=datetime(2026, 3, 2, 0, 5, tzinfo=UTC))
     with pytest.raises(ValueError, match="whole chunks"):
         next(bulk(100, chunk=33))
@@ -221,6 +222,13 @@ def test_written_labels_point_at_the_lines_of_their_attack(tmp_path: Path) -> No
         assert len(rows) >= 40
         assert sum(source in row for row in rows) > 0.3 * len(rows)  # PAM's session lines name no address
         assert datetime.fromisoformat(label["start"]).date() == date(2026, 3, 2)
+
+
+def test_the_command_puts_the_chosen_attacks_even_into_a_single_day(tmp_path: Path) -> None:
+    said = simulate_to(1, 7, "port-scan,beaconing", 20, tmp_path, None, {})
+    assert str(tmp_path) in said
+    labels = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
+    assert [label["kind"] for label in labels] == ["port-scan", "beaconing"]
 
 
 def test_produced_lines_are_those_of_the_windows_in_order_of_time(city: City) -> None:

@@ -8,5 +8,6 @@ which a line comes about: `places`, `people` and `clock` (who is where and when)
 from detector.simulate.attacks import KINDS, Attack
 from detector.simulate.city import TOPICS, City, SimulatedWindow
 from detector.simulate.output import Labels, bulk, produce, write
+from detector.simulate.people import CityError
 
-__all__ = ["KINDS", "TOPICS", "Attack", "City", "Labels", "SimulatedWindow", "bulk", "produce", "write"]
+__all__ = ["KINDS", "TOPICS", "Attack", "City", "CityError", "Labels", "SimulatedWindow", "bulk", "produce", "write"]

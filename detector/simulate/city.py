@@ -14,6 +14,7 @@ from detector.records import Place, Records, concat
 from detector.simulate import attacks, background, clock, configuration, devices, logins, people, services, traffic
 from detector.simulate.attacks import Attack
 from detector.simulate.clock import DAY, MINUTE, Plan
+from detector.simulate.people import CityError
 from detector.simulate.wire import IPV6, Press, Sheet
 from detector.simulate.wireformats import TEMPLATES
 
@@ -58,12 +59,12 @@ class City:
         """attacks: "all", "none" or names of `attacks.KINDS`, each once a day from day `attacks_from_day` on.
 
         rehearsal_hours > 0: each also begins once within so many hours after the start, whatever the hour; for shows.
-        volume multiplies flows and noise, not people. Raises ValueError for an unknown attack or a start off the ten minutes.
+        volume multiplies flows and noise, not people. Raises CityError for an unknown attack or a start off the ten minutes.
         """
         self.seed, self.start, self.volume, self.attacks_from_day = seed, clock.micros(start), volume, attacks_from_day
         self.kinds, self._rehearsal_hours = chosen(attacks), rehearsal_hours
         if self.start % WINDOW != 0:
-            raise ValueError("a city starts on a full ten minutes")
+            raise CityError("a city starts on a full ten minutes")
         self.press = Press(TEMPLATES)
         self.people = _hire(self.press, seed, people)
         self._world6 = IPV6 + self.press.texts(f"2001:db8:ffff:{k:x}::443" for k in range(256))
@@ -158,7 +159,7 @@ class City:
 
 
 def chosen(names: str | Sequence[str]) -> tuple[str, ...]:
-    """The attacks meant by "all", "none", one name or several; raises ValueError for an unknown one."""
+    """The attacks meant by "all", "none", one name or several; raises CityError for an unknown one."""
     if names == "all":
         return attacks.KINDS
     if names == "none":
@@ -166,7 +167,7 @@ def chosen(names: str | Sequence[str]) -> tuple[str, ...]:
     wanted = (names,) if isinstance(names, str) else tuple(names)
     unknown = [name for name in wanted if name not in attacks.KINDS]
     if unknown:
-        raise ValueError(f"no attack is called {unknown[0]}; there are {', '.join(attacks.KINDS)}")
+        raise CityError(f"no attack is called {unknown[0]}; there are {', '.join(attacks.KINDS)}")
     return wanted
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.sentence import Sentence
 from detector.simulate import places
 from detector.simulate.wire import IPV6, Int64, Press
 
@@ -26,6 +27,10 @@ _LAST_TEXT = (
     "tannhof thymian uhlenhorst ulmenau vogelsang wacholder walnussau weidental wiesengrund winterau zaunkoenig zeisigau ziegelhof"
 )
 FIRST, LAST = _FIRST_TEXT.split(), _LAST_TEXT.split()
+
+
+class CityError(Sentence):
+    """A city that cannot be, with the reason."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,10 +75,10 @@ def _accounts(rng: np.random.Generator, n: int) -> list[str]:
 def hire(press: Press, seed: int, n: int) -> People:
     """n people (20 or more) over the three sites; every fortieth is an administrator, at least two per site.
 
-    Raises ValueError for a smaller city.
+    Raises CityError for a smaller city.
     """
     if n < 20:
-        raise ValueError(f"a city needs at least 20 people, not {n}")
+        raise CityError(f"a city needs at least 20 people, not {n}")
     rng = np.random.default_rng([seed, 0])
     site = np.repeat(np.arange(3), [n - n // 5 - n // 4, n // 5, n // 4])
     rank = np.arange(n) - np.searchsorted(site, site)  # number within the site
