@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,8 @@ from detector.sources.contract import Fenced, SourceError
 HOUR_MS = 3_600_000
 STOCK_RECORDS = 20_000  # per poll, one Python object each
 COLUMNAR_BATCHES = 1_000  # per poll
+RETRY = 0.5  # s between two attempts while the broker is away
+PATIENCE = 600.0  # s
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,10 @@ class KafkaSource:
             self._begin()
             return []
         except KafkaError as error:
-            raise _explained(error) from error
+            if not error.retriable:
+                raise _explained(error) from error
+            time.sleep(RETRY)  # the broker is away; the caller polls again, and the lag shows it
+            return []
         unpack = _of_batches if self._reading.columnar else _of_records
         return [unpack(items, Place(tp.topic, tp.partition)) for tp, items in fetched.items() if len(items) > 0]
 
@@ -77,12 +83,10 @@ class KafkaSource:
 
     def position(self, place: Place) -> int:
         try:
-            position = self.consumer.position(TopicPartition(*place), timeout_ms=30_000)
+            position = _patiently(self.consumer.position, TopicPartition(*place), timeout_ms=30_000)
         except NoOffsetForPartitionError:
             self._begin()
             return self.position(place)
-        except KafkaError as error:
-            raise _explained(error) from error
         if position is None:
             raise SourceError(f"Kafka did not say within 30 s where to go on in {place.topic}/{place.partition}")
         return int(position)
@@ -98,7 +102,7 @@ class KafkaSource:
 
     def rewind(self) -> None:
         for partition in self.consumer.assignment():
-            committed = self.consumer.committed(partition, timeout_ms=30_000)
+            committed = self._committed(partition)
             if committed is not None:
                 self.consumer.seek(partition, committed)
 
@@ -111,15 +115,21 @@ class KafkaSource:
         A partition that joined a topic which the group already reads begins at its first record, whatever
         `start` says: nothing in it is older than what we were there for.
         """
-        assigned = self.consumer.assignment()
-        committed = {tp: self.consumer.committed(tp, timeout_ms=30_000) for tp in assigned}
-        new = [tp for tp, offset in committed.items() if offset is None]
-        known = {tp.topic for tp, offset in committed.items() if offset is not None}
-        first, last = self.consumer.beginning_offsets(new), self.consumer.end_offsets(new)
+        new = [tp for tp in self.consumer.assignment() if self._committed(tp) is None]
+        known = {topic for topic in {tp.topic for tp in new} if self._is_known(topic)}
+        first, last = _patiently(self.consumer.beginning_offsets, new), _patiently(self.consumer.end_offsets, new)
         starts = {tp: last[tp] if self._reading.start == "latest" and tp.topic not in known else first[tp] for tp in new}
-        self.consumer.commit({tp: OffsetAndMetadata(offset, "", -1) for tp, offset in starts.items()})
+        _patiently(self.consumer.commit, {tp: OffsetAndMetadata(offset, "", -1) for tp, offset in starts.items()})
         for partition, offset in starts.items():
             self.consumer.seek(partition, offset)
+
+    def _is_known(self, topic: str) -> bool:
+        numbers = _patiently(self.consumer.partitions_for_topic, topic) or ()
+        return any(self._committed(TopicPartition(topic, number)) is not None for number in numbers)
+
+    def _committed(self, partition: TopicPartition) -> int | None:
+        offset: int | None = _patiently(self.consumer.committed, partition, timeout_ms=30_000)
+        return offset
 
 
 @dataclass(slots=True)
@@ -201,6 +211,20 @@ def sample(config: Kafka, topic: str, most: int) -> Records:
             found += source.poll(1)
     records = concat(sorted(found, key=lambda part: part.places[0]))
     return records.take(np.arange(min(len(records), most)))
+
+
+def _patiently(call: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+    """The answer of a call to the client, asked again while the broker is away. Raises SourceError after PATIENCE."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return call(*arguments, **keywords)
+        except NoOffsetForPartitionError:
+            raise
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise _explained(error) from error
+            time.sleep(RETRY)
 
 
 def _of_batches(items: list[Any], _place: Place) -> Records:

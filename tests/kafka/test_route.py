@@ -27,6 +27,7 @@ from detector.daemon import Hooks, Route
 from detector.decode import ecs
 from detector.pipeline import Counts
 from detector.records import Place, Records, concat
+from detector.sources import broker as local
 from detector.sources import client, kafka
 from detector.sources.broker import Broker
 from detector.sources.contract import Fenced, SourceError
@@ -282,6 +283,28 @@ def test_an_aborted_transaction_is_invisible_and_its_records_come_again(broker: 
                 loop.turn(0.1)
         assert next(refused, None) is None
     assert sorted(committed(config)) == sorted(expected)
+
+
+@pytest.mark.soak
+def test_a_broker_that_was_away_is_waited_for_and_nothing_is_lost_or_doubled(
+    broker: Broker, run: Callable[..., Running], tmp_path: Path
+) -> None:
+    port = local.free_port()
+    with local.running(tmp_path, port=port) as own:
+        config = configuration(own, partitions=2, batch=100)
+        topic = config.topics[0].name
+        fill(own, topic, 5000, 2)
+        running = run(config)
+        wait_for(lambda: lag(config) < 5000)
+    time.sleep(10)
+    assert running.error is None
+    with local.running(tmp_path, port=port) as own:
+        fill(own, topic, 5000, 2)
+        wait_for(lambda: lag(config) == 0, 120)
+        running.end()
+        found = committed(config)
+    assert running.error is None
+    assert len(found) == len(set(found)) == 8000
 
 
 SIZES = (60_000, 20_000, 8_000, 2_000, 200)  # records of three hours in five partitions
