@@ -6,11 +6,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
@@ -19,12 +17,11 @@ from detector.configload import load
 from detector.learn.registry import verify
 from detector.privacy.keys import FileKeyring, KeyFileError
 from detector.sources.client import ClientError, arguments
+from detector.store import checks
 from detector.store.database import StoreError
-from detector.store.migrate import shipped
 from detector.store.opening import with_password
 
 FREE = 2 << 30  # bytes the state folder should have left: snapshots' cache and an embedded database
-SKEW = 60.0  # s between our clock and the database's
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,41 +147,8 @@ def _database(config: Config, environ: Mapping[str, str], now: Callable[[], floa
         yield Finding("database", True, f"embedded, started with Türmer in {config.database.directory}")
         return
     try:
-        with psycopg.connect(with_password(config.database.url, config, environ), connect_timeout=5) as connection:
-            version = connection.info.server_version
-            yield Finding(
-                "database",
-                version >= 150_000,
-                f"PostgreSQL {version // 10_000}" + ("" if version >= 150_000 else " is too old; 15 or newer"),
-            )
-            skew = abs(now() - _clock(connection))
-            yield Finding(
-                "clock", skew < SKEW, f"{skew:.0f} s from the database's" + ("" if skew < SKEW else "; let both follow the same NTP server")
-            )
-            yield _migrations(connection)
+        found = checks.examine(with_password(config.database.url, config, environ), int(now() * 1e6))
     except StoreError as error:
         yield Finding("database", False, str(error))
-    except psycopg.Error as error:
-        reason = type(error).__name__
-        yield Finding("database", False, f"does not let us in ({reason}); check database.url, its password and pg_hba.conf")
-
-
-def _clock(connection: psycopg.Connection[Any]) -> float:
-    row = connection.execute("SELECT now()").fetchone()
-    assert row is not None
-    moment: datetime = row[0]
-    return moment.astimezone(UTC).timestamp()
-
-
-def _migrations(connection: psycopg.Connection[Any]) -> Finding:
-    wanted = len(shipped())
-    there = connection.execute("SELECT to_regclass('public.migrations')").fetchone()
-    if there is None or there[0] is None:
-        return Finding("schema", True, f"empty; {wanted} migrations will run at the first start")
-    row = connection.execute("SELECT count(*) FROM migrations").fetchone()
-    done = 0 if row is None else int(row[0])
-    return Finding(
-        "schema",
-        done <= wanted,
-        f"{done} of {wanted} migrations done" + ("" if done <= wanted else "; the database is newer than this program: update it"),
-    )
+        return
+    yield from (Finding(check.name, check.ok, check.text) for check in found)

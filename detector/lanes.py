@@ -80,7 +80,6 @@ class Tools:
     accept_gap: bool = False
     watch: Callable[[Changes, Applied], None] | None = None  # told after every write: metrics, the terminal
     latencies: Callable[[NDArray[np.float64]], None] | None = None  # told after every write: seconds since each record's time
-    committed: Callable[[Sequence[pl.DataFrame]], None] | None = None  # the events of every write, once they are in the database
     monotonic: Callable[[], float] = time.monotonic
     quiet_until: float = 0.0  # no snapshot of any shard before this moment of `monotonic`
 
@@ -211,8 +210,9 @@ class Lane:
         if next_ <= owned.applied:
             return []
         applied = self._write(owned, changes, next_)
-        if self.tools.committed is not None:
-            self.tools.committed([m.events for m in live])
+        if self.tools.latencies is not None and live:
+            created = np.concatenate([ecs.numbers(m.events, "event.created") for m in live])
+            self.tools.latencies((self.tools.clock() - created) / 1e6)
         return list(applied.notified)
 
     def _write(self, owned: Owned, changes: Changes, next_: int) -> Applied:

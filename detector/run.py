@@ -29,6 +29,7 @@ from detector.pipeline import Counts, route_step
 from detector.privacy.keys import FileKeyring
 from detector.records import Place
 from detector.sentence import Sentence
+from detector.sources.client import ensure_topics
 from detector.store import Applied, Database, Reader, Store, open_database
 from detector.web.metrics import Metrics
 from detector.web.page import Probes, application, check_listen
@@ -147,6 +148,7 @@ def _route(config: Config, stop: threading.Event) -> None:
 
 def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threading.Event, accept_gap: bool) -> None:
     opened = open_database(config, environ)
+    ensure_topics(kafka, environ)  # whichever role is first; a consumer would look for a missing topic only after minutes
     metrics, pulse, judge = Metrics(), Pulse(), core(config)
 
     def watch(changes: Changes, applied: Applied) -> None:
@@ -167,7 +169,8 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
         with _serving(page), contextlib.closing(scorer.consumer(kafka)) as consumer, contextlib.closing(alerts.producer(kafka)) as sender:
             loop = scorer.Scorer(consumer, kafka.events_topic, judge, tools)
             deliver = alerts.AlertTopic(Database(opened.daemon_url), sender, kafka.alerts_topic)
-            loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver)
+            report = scorer.Report(loop, kafka.instance)
+            loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, report)
             loop.run(stop)
     finally:
         opened.close()

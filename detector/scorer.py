@@ -34,6 +34,9 @@ MESSAGES_PER_TURN = 64  # each holds up to 900 KB of events
 COMMIT_EVERY = 5.0  # seconds
 
 
+REPORT_EVERY = 10_000_000  # µs
+
+
 def wall_clock() -> int:
     """µs since the epoch."""
     return time.time_ns() // 1000
@@ -176,6 +179,29 @@ def _message(record: ConsumerRecord) -> Message:
     if record.key is None or record.value is None:
         raise LaneError(f"{record.topic}/{record.partition} offset {record.offset} was not written by Türmer: it has no key or no value.")
     return Message(record.offset, record.key.decode(), ecs.from_arrow(record.value))
+
+
+@dataclass(slots=True)
+class Report:
+    """A chore: every ten seconds this process says in the database how it is doing (view `health`)."""
+
+    scorer: Scorer
+    instance: str
+    last: int = 0
+    events: int = 0
+
+    def __call__(self, now: int) -> None:
+        if now - self.last < REPORT_EVERY:
+            return
+        progress, seconds = self.scorer.progress, (now - self.last) / 1e6
+        rate = (progress.events - self.events) / seconds if self.last > 0 else 0.0
+        values = {
+            "events_per_second": rate,
+            "lag_messages": progress.lag,
+            "shards": sum(len(lane.shards) for lane in self.scorer.lanes.values()),
+        }
+        self.scorer.tools.store.report("score", self.instance, values, now)
+        self.last, self.events = now, progress.events
 
 
 class LocalScorer:

@@ -233,9 +233,11 @@ def test_a_message_that_is_not_ours_stops_with_a_sentence(broker: Broker, databa
         until(lambda: False, lambda: running.turn(0.2))
 
 
-def test_chores_run_between_batches(log: Log, database: TestDatabase) -> None:
+def test_chores_run_between_batches_and_one_of_them_reports_health(log: Log, database: TestDatabase) -> None:
     asked: list[int] = []
     with a_scorer(log, database) as running:
-        running.chores = (asked.append,)
+        running.chores = (asked.append, scorer.Report(running, "one"))
         until(lambda: running.progress.messages > 0, lambda: running.turn(0.2))
     assert set(asked) == {START}
+    ((component, instance, values),) = database.rows("SELECT component, instance, values FROM public.health WHERE component = 'score'")
+    assert (component, instance, sorted(dict(values))) == ("score", "one", ["events_per_second", "lag_messages", "shards"])  # type: ignore[call-overload] # a jsonb object

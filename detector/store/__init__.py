@@ -49,5 +49,9 @@ class Store:
     def inputs_since(self, shard: str, offset: int) -> list[Input]:
         return claims.inputs_since(self.database, shard, offset)
 
+    def report(self, component: str, instance: str, values: Mapping[str, float], now: int) -> None:
+        """How a process is doing, for the view `health`."""
+        claims.report(self.database, component, instance, values, now)
+
     def close(self) -> None:
         self.database.close()

@@ -139,3 +139,15 @@ def inputs_since(database: Database, shard: str, offset: int) -> list[Input]:
             (shard, offset),
         ).fetchall()
     return [Input(*row) for row in rows]
+
+
+def report(database: Database, component: str, instance: str, values: Mapping[str, float], now: int) -> None:
+    """Writes the one row of this process in the table `health`."""
+    with database.transaction() as connection:
+        connection.execute(
+            """
+            INSERT INTO store.health (component, instance, reported, values) VALUES (%s, %s, %s, %s::jsonb)
+            ON CONFLICT (component, instance) DO UPDATE SET reported = excluded.reported, values = excluded.values
+            """,
+            (component, instance, moment(now), msgspec.json.encode(values).decode()),
+        )

@@ -81,8 +81,9 @@ def connect(conninfo: str) -> Connection:
 
 
 def _sentence(error: psycopg.Error) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[-1] if lines else type(error).__name__
+    """The line that says what failed; libpq adds advice and a summary of all addresses tried."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return next((line for line in lines if "failed:" in line), lines[0]).removeprefix("connection failed: ").strip()
 
 
 def moment(us: int) -> datetime:
