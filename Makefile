@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 
-.PHONY: install run test soak lint bench conformance kafka kafka-lib lock clean
+.PHONY: install run test soak lint bench conformance kafka kafka-lib docs lock clean
 
 install: $(DONE)
 
@@ -18,10 +18,10 @@ $(DONE): requirements.lock pyproject.toml
 run: install
 	@$(BIN)/tuermer demo
 
-test: install
+test: install kafka-lib
 	@$(BIN)/python -m pytest -m "not soak"
 
-soak: install
+soak: install kafka-lib
 	@$(BIN)/python -m pytest -m soak --timeout 3600
 
 lint: install
@@ -33,8 +33,12 @@ bench: install
 conformance: install
 	@$(BIN)/python -m tests.conformance
 
+docs: install
+	@$(BIN)/python -m tests.test_readme
+
+# The broker's jars; without Maven nothing happens here, and the Kafka tests say what is missing.
 kafka-lib:
-	@test -d deploy/kafka/lib || mvn -q -B -f deploy/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=lib -DincludeScope=runtime
+	@test -d deploy/kafka/lib || ! command -v mvn >/dev/null || mvn -q -B -f deploy/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=lib -DincludeScope=runtime
 
 kafka: install kafka-lib
 	@$(BIN)/python -m detector.sources.broker

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -63,6 +64,8 @@ class Demo:
     @classmethod
     def open(cls, state: Path, listen: str, language: Language, hours: int) -> Demo:
         """Starts the embedded database and the page; makes key and configuration at the first start."""
+        if not Path(os.environ["NUMBA_CACHE_DIR"]).exists():
+            subprocess.Popen([sys.executable, "-m", "detector.warm"], stdin=subprocess.DEVNULL)  # ends by itself, within a minute
         console = Console(highlight=False, soft_wrap=True)
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         city = City(seed=SEED, people=PEOPLE, start=_begin(state, hours), attacks="all", rehearsal_hours=hours)

@@ -34,7 +34,7 @@ ROOMS = (
     ("lanes",),
     ("daemon", "scorer"),
     ("assembly",),
-    ("run", "demo", "replay", "tryout", "doctor"),
+    ("run", "demo", "replay", "tryout", "doctor", "warm"),
     ("cli",),
     ("__main__",),
 )
