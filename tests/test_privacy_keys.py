@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -157,7 +158,9 @@ def test_a_key_ahead_of_the_clock_is_refused_because_its_tokens_would_not_change
         FileKeyring.open(path, BERLIN).advance(NOON)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"not json", b'{"epoch": 1, "root": "AAAA", "lasting": "AAAA"}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"not json", b'{"epoch": 1, "root": "AAAA", "lasting": "AAAA"}', b'{"epoch": 1, "root": "A", "lasting": "A"}']
+)
 def test_a_file_that_is_no_key_is_refused_without_quoting_it(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(KeyFileError, match="is no privacy key"):
@@ -167,6 +170,33 @@ def test_a_file_that_is_no_key_is_refused_without_quoting_it(path: Path, content
 def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(KeyFileError, match="make it with `tuermer keys new privacy --out"):
         FileKeyring.open(tmp_path / "privacy.key", BERLIN)
+
+
+def test_a_folder_that_cannot_be_written_is_said_at_the_start_not_a_day_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda folder, mode: (folder, mode) != (path.parent, os.W_OK))  # root may write anywhere
+    with pytest.raises(KeyFileError, match=r"cannot be rewritten; its folder must be writable for Türmer"):
+        FileKeyring.open(path, BERLIN)
+
+
+def test_a_disk_that_fails_while_the_key_is_rewritten_is_said_in_a_sentence(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    ring, before = FileKeyring.open(path, BERLIN), path.read_bytes()
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(KeyFileError, match=r"cannot be rewritten: No space left on device; its folder"):
+        ring.advance(NOON)
+    assert path.read_bytes() == before
+    monkeypatch.undo()
+    FileKeyring.open(path, BERLIN)
+    assert [file.name for file in path.parent.iterdir()] == ["privacy.key"], "a half-made step would keep a root beyond its day"
+
+
+def test_the_rewritten_file_keeps_its_mode_and_leaves_nothing_behind(path: Path) -> None:
+    path.chmod(0o640)
+    FileKeyring.open(path, BERLIN).advance(NOON)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert sorted(file.name for file in path.parent.iterdir()) == ["privacy.key"]
 
 
 def test_keys_in_memory_are_repeatable_only_with_the_same_root() -> None:

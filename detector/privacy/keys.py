@@ -13,7 +13,7 @@ import base64
 import fcntl
 import os
 import secrets
-import tempfile
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +34,7 @@ from detector.sentence import Sentence
 
 GRACE = DAY  # an event's time may lie 24 h before its record's
 KEEP = 72 * HOUR  # no epoch is kept open longer than tuermer.events is, whatever still waits
+WRITABLE = "its folder must be writable for Türmer, because the key changes daily"
 REACH = 1000  # epochs that may be asked for beyond the oldest; a wrong clock must not cost hours of hashing
 
 
@@ -106,7 +107,10 @@ class FileKeyring:
         """
         if not path.is_file():
             raise KeyFileError(f"{path} does not exist; make it with `tuermer keys new privacy --out {path}`")
+        if not os.access(path.parent, os.W_OK):
+            raise KeyFileError(f"{path} cannot be rewritten; {WRITABLE}")
         with _locked(path):
+            _beside(path).unlink(missing_ok=True)  # a kill may have left it, and its root would outlive its day
             return cls(path, _read(path), tuple(sorted(set(zones))) or ("UTC",))
 
     @classmethod
@@ -211,37 +215,50 @@ def _derive(root: bytes, label: str) -> bytes:
 def _read(path: Path) -> _Stored:
     try:
         stored = msgspec.json.decode(path.read_bytes(), type=_Stored)
+        lengths = {len(base64.b64decode(key)) for key in (stored.root, stored.lasting)}
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read: {error.strerror}; make it with `tuermer keys new privacy --out {path}`") from None
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError):
         raise KeyFileError(f"{path} is no privacy key; make one with `tuermer keys new privacy`") from None
-    if stored.tuermer != "privacy key 1" or any(len(base64.b64decode(k)) != 32 for k in (stored.root, stored.lasting)):
+    if stored.tuermer != "privacy key 1" or lengths != {32}:
         raise KeyFileError(f"{path} is no privacy key of this version")
     return stored
 
 
 def _write_forward(path: Path, stored: _Stored) -> None:
     """Replaces the file atomically, unless another process has already moved it as far; the old root is overwritten."""
-    with _locked(path):
+    with _locked(path) as folder:
         if _read(path).epoch >= stored.epoch:
             return
         with path.open("r+b") as old:
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # 0600
+            beside = _beside(path)
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with open(handle, "wb") as new:
+                os.fchmod(handle, stat.S_IMODE(os.fstat(old.fileno()).st_mode))
                 new.write(msgspec.json.format(msgspec.json.encode(stored)) + b"\n")
                 new.flush()
                 os.fsync(new.fileno())
-            os.replace(name, path)
+            os.replace(beside, path)
             old.write(b"\0" * os.fstat(old.fileno()).st_size)
             old.flush()
             os.fsync(old.fileno())
-        folder = os.open(path.parent, os.O_RDONLY)
         os.fsync(folder)
-        os.close(folder)
+
+
+def _beside(path: Path) -> Path:
+    """Where the next key is written before it takes the old one's place; a name that stays, so that a kill leaves at most one."""
+    return path.with_name(path.name + ".next")
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.with_name(path.name + ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _locked(path: Path) -> Iterator[int]:
+    """Holds the folder: the file itself is replaced, and a lock file left by `sudo tuermer doctor` would shut the daemon out."""
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield folder
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be rewritten: {error.strerror}; {WRITABLE}") from None
