@@ -24,7 +24,7 @@ def terms(tail: tails.Tail, xs: F64) -> F64:
 
 
 def tail(sample: F64, top: int = 10, cap: float = 12.0) -> tails.Tail:
-    return tails.of_sample(sample, top=top, steepest=0.5, cap=cap)
+    return tails.of_sample(sample, top=top, heaviest=0.5, cap=cap)
 
 
 @settings(max_examples=200, deadline=None)
@@ -60,6 +60,13 @@ def test_the_tail_shape_is_never_negative_so_that_a_bounded_sample_claims_nothin
     fitted = tail(bounded, top=100)
     assert fitted.shape == 0.0
     assert terms(fitted, np.array([1.001]))[0] < 4.5
+
+
+def test_a_tail_is_never_narrower_than_its_maker_allows() -> None:
+    alike = np.repeat([0.0, 0.9, 1.0], [1000, 10, 10])
+    narrow, wide = tail(alike), tails.of_sample(alike, top=10, heaviest=0.5, cap=12.0, narrowest=1 / np.log(2))
+    assert terms(narrow, np.array([6.0]))[0] > 10.0
+    assert terms(wide, np.array([6.0]))[0] == pytest.approx(wide.base + (6.0 - wide.edge) * np.log10(2))
 
 
 def test_a_term_never_exceeds_its_cap() -> None:

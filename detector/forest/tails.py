@@ -58,8 +58,11 @@ class Tail:
 NONE = Tail(np.zeros(0), np.zeros(0), math.inf, 0.0, 0.0, 0.0, 0.0)
 
 
-def of_sample(sample: F64, *, top: int, steepest: float, cap: float) -> Tail:
-    """The upper tail of a sample (n >= 1 finite values); Pareto over its `top` largest, shape within 0..steepest."""
+def of_sample(sample: F64, *, top: int, heaviest: float, cap: float, narrowest: float = 0.0) -> Tail:
+    """The upper tail of a sample (n >= 1 finite values); Pareto over its `top` largest, shape within 0..heaviest.
+
+    Its scale is at least `narrowest`: what the sample's maker cannot have known better.
+    """
     values = np.sort(sample)
     n = len(values)
     distinct, first = np.unique(values, return_index=True)
@@ -68,14 +71,14 @@ def of_sample(sample: F64, *, top: int, steepest: float, cap: float) -> Tail:
     edge = values[max(n - 1 - top, 0)]
     over = values[values > edge] - edge
     base = -math.log10((1.0 + len(over)) / (n + 1.0))
-    shape, scale = pareto(over, steepest)
-    return Tail(distinct[knots], terms[knots], float(edge), base, shape, scale, cap)
+    shape, scale = pareto(over, heaviest)
+    return Tail(distinct[knots], terms[knots], float(edge), base, shape, max(scale, narrowest), cap)
 
 
-def pareto(over: F64, steepest: float) -> tuple[float, float]:
+def pareto(over: F64, heaviest: float) -> tuple[float, float]:
     """Shape and scale of a generalised Pareto tail over excesses > 0 in rising order, by probability-weighted moments.
 
-    The shape is limited to 0..steepest and the scale then follows from the mean; (0, 0) where there is nothing to fit.
+    The shape is limited to 0..heaviest and the scale then follows from the mean; (0, 0) where there is nothing to fit.
     """
     k = len(over)
     if k < 2:
@@ -84,7 +87,7 @@ def pareto(over: F64, steepest: float) -> tuple[float, float]:
     weighted = float(((k - 1.0 - np.arange(k)) / (k - 1.0) * over).mean())
     spread = mean - 2.0 * weighted
     shape = 2.0 - mean / spread if spread > 0.0 else 0.0  # no spread: all excesses alike
-    shape = min(max(shape, 0.0), steepest)
+    shape = min(max(shape, 0.0), heaviest)
     return shape, mean * (1.0 - shape)
 
 

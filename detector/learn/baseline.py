@@ -9,8 +9,10 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ from detector.simulate import City, SimulatedWindow
 F64 = NDArray[np.float64]
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = 86_400_000_000
-WARM_UP = 2  # days whose rows are left out: everything is new then
+WARM_UP = 1  # days whose rows are left out: everything is new then
 FEWEST_PEOPLE = 300
 PER_WINDOW = 400  # rows of a model kept from ten minutes of a shard
 PER_ENTITY = 200  # rows of one source, pair, account or service in the end
@@ -63,10 +65,11 @@ def train_baseline(people: int = 320, days: int = 10, seed: int = 1, out: Path =
     if people < FEWEST_PEOPLE or days <= WARM_UP:
         raise ValueError(f"a baseline needs {FEWEST_PEOPLE} people and {WARM_UP + 1} days or more")
     tables = read_all(SHIPPED)
-    samples = []
-    for name, city_seed in (("training", 1000 + 2 * seed), ("calibration", 1001 + 2 * seed)):
-        samples.append(collect(City(city_seed, people, MONDAY, attacks="none"), days, tables))
-        yield f"{name}: " + ", ".join(f"{model} {len(sample.X)}" for model, sample in samples[-1].items())
+    seeds = (1000 + 2 * seed, 1001 + 2 * seed)
+    with ProcessPoolExecutor(2, get_context("spawn")) as workers:  # forked, polars would hang
+        samples = list(workers.map(_of_city, seeds, (people, people), (days, days)))
+    for name, sample in zip(("training", "calibration"), samples, strict=True):
+        yield f"{name}: " + ", ".join(f"{model} {len(rows.X)}" for model, rows in sample.items())
     for model, table in tables.items():
         trained = _fitted(table, samples[0][model], samples[1][model], {"people": people, "days": days, "seed": seed})
         trained.save(out / model / "candidate")
@@ -86,6 +89,10 @@ def ship(models: Path = SHIPPED) -> None:
     trusted = Path(artefact.__file__).with_name("trusted.py")
     head = trusted.read_text().split("TRUSTED")[0]
     trusted.write_text(f"{head}TRUSTED: dict[str, str] = {{\n{lines}}}\n")
+
+
+def _of_city(seed: int, people: int, days: int) -> dict[str, Sample]:
+    return collect(City(seed, people, MONDAY, attacks="none"), days, read_all(SHIPPED))
 
 
 def collect(city: City, days: int, tables: Mapping[str, ModelTable]) -> dict[str, Sample]:
@@ -165,7 +172,7 @@ def _by_replay(detector: Detector, sample: Sample) -> float:
 
 
 if __name__ == "__main__":
-    for line in train_baseline():
+    for line in train_baseline(days=int(sys.argv[1]) if len(sys.argv) > 1 else 10):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
     ship()

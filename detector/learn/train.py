@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from detector.features.table import ModelTable
+from detector.features.table import Feature, ModelTable
 from detector.forest import fit, tails
 from detector.forest.detector import Detector, Usual
 from detector.forest.members import FOREST
@@ -20,7 +20,10 @@ from detector.forest.scoring import Forest
 F64 = NDArray[np.float64]
 FEATURE_CAP = 6.0  # of a feature's tail term: streams.md, "R, exactly"
 MEMBER_CAP = 12.0
-STEEPEST = 0.5
+HEAVIEST = 0.5
+# Simulated people are more alike than real ones. So a feature's tail never falls faster than this, whatever the sample says:
+# what was seen with share 2^-b is no rarer than that (1 / ln 2 bits to an e-fold); 7 % more of an amount is no e-fold rarer.
+NARROWEST = {"bits": 1.4427, "log2": 0.1, "plain": 0.0}
 LIBRARIES = ("numpy", "scikit-learn", "pyod", "scipy")
 
 
@@ -102,30 +105,34 @@ def _forest(table: ModelTable, clamped: F64, seed: int) -> tuple[Forest, int]:
 
 def _with_tails(table: ModelTable, forest: Forest, usual: Usual, clamped: F64, held_back: F64) -> Detector:
     """Tails in the order that `members` reads them: features, members, calibration with and without the forest."""
-    parts = [side for j, feature in enumerate(table.features) for side in _feature_tails(feature.direction, clamped[:, j])]
+    parts = [side for j, feature in enumerate(table.features) for side in _feature_tails(feature, clamped[:, j])]
     detector = Detector(
         table.name, table.schema_hash, table.names, tuple(f.direction for f in table.features), tuple(table.members),
         table.threshold, forest, usual, tails.join([*parts, *[tails.NONE] * 5]), "unfinished",
     )  # fmt: skip
     raw = detector.raw_members(clamped)
-    parts += [tails.of_sample(raw[m], top=_top(len(clamped)), steepest=STEEPEST, cap=MEMBER_CAP) for m in range(3)]
+    parts += [tails.of_sample(raw[m], top=_top(len(clamped)), heaviest=HEAVIEST, cap=MEMBER_CAP) for m in range(3)]
     detector = replace(detector, tails=tails.join([*parts, *[tails.NONE] * 2]))
     for variant in (detector, detector.without_forest()):
         parts.append(_conformal(variant.strength(held_back)[0]) if len(variant.members) > 0 else tails.NONE)
     return replace(detector, tails=tails.join(parts), model_id="")
 
 
-def _feature_tails(direction: str, values: F64) -> tuple[tails.Tail, tails.Tail]:
-    up, down = (
-        tails.of_sample(sign * values, top=_top(len(values)), steepest=STEEPEST, cap=FEATURE_CAP) if direction in wanted else tails.NONE
-        for sign, wanted in ((1.0, ("high", "both")), (-1.0, ("low", "both")))
-    )
-    return up, down
+def _feature_tails(feature: Feature, values: F64) -> tuple[tails.Tail, tails.Tail]:
+    """The tail upwards and the one downwards; NONE on a side that is harmless."""
+    narrowest = NARROWEST[feature.scale]
+
+    def tail(sign: float, directions: tuple[str, str]) -> tails.Tail:
+        if feature.direction not in directions:
+            return tails.NONE
+        return tails.of_sample(sign * values, top=_top(len(values)), heaviest=HEAVIEST, cap=FEATURE_CAP, narrowest=narrowest)
+
+    return tail(1.0, ("high", "both")), tail(-1.0, ("low", "both"))
 
 
 def _conformal(s: F64) -> tails.Tail:
     """Pareto only for the ten largest, and no p below 1 / (10 n): more than that the calibration rows cannot say."""
-    return tails.of_sample(s, top=10, steepest=STEEPEST, cap=float(np.log10(10.0 * len(s))))
+    return tails.of_sample(s, top=10, heaviest=HEAVIEST, cap=float(np.log10(10.0 * len(s))))
 
 
 def _top(rows: int) -> int:
