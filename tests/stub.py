@@ -60,7 +60,7 @@ class StubScorer:
 LIMITS: dict[str, dict[str, float]] = {
     "auth-source": {"failures_10m": 1.0, "failures_since_success": 2.0, "users_failed_24h": 2.0},
     "auth-user": {"two_places": 3.0, "network_rarity": 4.0, "unusual_hosts_1h": 3.0},
-    "auth-service": {"sources_1h": 2.0, "new_sources_1h": 2.0},
+    "auth-service": {"growth_1h": 0.0, "growth_10m": 0.0},
     "firewall-source": {"ports_10m": 2.0, "hosts_10m": 3.0, "bytes_out_1h": 28.0, "denies_10m": 4.0},
     "firewall-pair": {"regular_and_rare": 2.0},
 }

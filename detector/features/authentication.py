@@ -20,7 +20,7 @@ from detector.features.jit import part, word
 from detector.features.slab import Slab
 
 SUCCESS, FAILURE = 1, 2
-SOURCE_FEATURES, SERVICE_FEATURES = 12, 12
+SOURCE_FEATURES, SERVICE_FEATURES = 12, 6
 MIN_SOURCES = 10  # of a service within a day, before it is scored
 RULE_FAILURES = 5  # since the source's last success: a success after so many is urgent
 _SPELL = 300.0  # quiet seconds that end a spell
@@ -31,12 +31,11 @@ _BASE = 72.0  # hours of the service's memory
 CLOCK = slab.FIRST
 _FAILURES, _ATTEMPTS, SINCE, _SPELLS, _LAST, _BEGAN, _USERS = (word(CLOCK + i) for i in (1, 5, 6, 7, 8, 9, 10))
 _HOSTS = word(_USERS + 2 * DISTINCT)
-_S0, _S1, _S2, _S3, _S4 = (word(i) for i in range(5))  # sketches
+_S0, _S1, _S2 = (word(i) for i in range(3))  # sketches
 SOURCE_NUMBERS, SOURCE_SKETCHES = int(_HOSTS) + DISTINCT - CLOCK, 3
 # Numbers of a service (host or application) and of an account there.
-_NEW_HOUR, _NEW_DAY, _NEW_BASE, _FIRST_NEW, _SERVICE_FAILURES, _GROWING, _SOURCES = (word(CLOCK + i) for i in (1, 2, 3, 4, 5, 6, 7))
-_TRIED = word(_SOURCES + 3 * DISTINCT)
-SERVICE_NUMBERS, SERVICE_SKETCHES = int(_TRIED) + 2 * DISTINCT - CLOCK, 5
+_NEW, _NEW_BASE, _FIRST_NEW, _TRIES, _TRIES_BASE, _GROWING, _SOURCES = (word(CLOCK + i) for i in (1, 4, 5, 6, 7, 8, 9))
+SERVICE_NUMBERS, SERVICE_SKETCHES = int(_SOURCES) + DISTINCT - CLOCK, 1
 _ARRIVED, _ARRIVED_BASE, _WATCHED, _MARKED = (word(CLOCK + i) for i in (1, 2, 3, 5))  # of an account
 TARGET_NUMBERS = 6
 SESSION_NUMBERS = 10  # clock, counts of kinds 0..7, successes
@@ -189,7 +188,10 @@ def _account_growth(state: Logins, e: Attempts, i: int) -> tuple[float, bool]:
 
 @part
 def service(state: Logins, e: Attempts, i: int, failed: float, x: NDArray[np.float64]) -> bool:
-    """The attacked service's counters after failed attempts from a source that never succeeded, into x (12); False below 10 sources."""
+    """How the attacked service's failed attempts, from sources that never succeeded, grow against its own past, into x (6).
+
+    Only growth: how much noise is usual differs from host to host by orders of magnitude. False below 10 sources a day.
+    """
     growth, grows = _account_growth(state, e, i)
     s, t = state.services, e.time[i]
     slot = slab.slot_of(s, e.host[i], t)
@@ -198,18 +200,13 @@ def service(state: Logins, e: Attempts, i: int, failed: float, x: NDArray[np.flo
     if s.num[slot, _FIRST_NEW] == 0.0:
         s.num[slot, _FIRST_NEW] = t
     watched = max(0.0, (t - s.num[slot, _FIRST_NEW]) / SECOND / HOUR)
-    hour, day = fading(seconds, HOUR), fading(seconds, DAY)
-    x[0] = distinct(s, slot, _SOURCES, _S0, t, TEN, e.source[i])
-    x[1] = distinct(s, slot, _SOURCES + DISTINCT, _S1, t, HOUR, e.source[i])
-    x[2] = distinct(s, slot, _SOURCES + 2 * DISTINCT, _S2, t, DAY, e.source[i])
-    x[3] = decayed(s, slot, _NEW_HOUR, seconds, hour, arrived)
-    x[4] = decayed(s, slot, _NEW_DAY, seconds, day, arrived)
-    base = decayed(s, slot, _NEW_BASE, seconds, fading(seconds, _BASE * HOUR), arrived)
-    x[5] = _growth(x[3], base, watched, 1.0)
-    x[6] = _growth(x[4], base, watched, 24.0)
-    x[7] = distinct(s, slot, _TRIED, _S3, t, HOUR, e.user[i])
-    x[8] = distinct(s, slot, _TRIED + DISTINCT, _S4, t, DAY, e.user[i])
-    x[9] = growth
-    x[10] = decayed(s, slot, _GROWING, seconds, hour, 1.0 if grows else 0.0)
-    x[11] = decayed(s, slot, _SERVICE_FAILURES, seconds, hour, failed)
-    return bool(x[2] >= MIN_SOURCES)
+    ten, hour, day, base = fading(seconds, TEN), fading(seconds, HOUR), fading(seconds, DAY), fading(seconds, _BASE * HOUR)
+    known = decayed(s, slot, _NEW_BASE, seconds, base, arrived)
+    x[0] = _growth(decayed(s, slot, _NEW, seconds, ten, arrived), known, watched, TEN / HOUR)
+    x[1] = _growth(decayed(s, slot, _NEW + 1, seconds, hour, arrived), known, watched, 1.0)
+    x[2] = _growth(decayed(s, slot, _NEW + 2, seconds, day, arrived), known, watched, 24.0)
+    tries = decayed(s, slot, _TRIES_BASE, seconds, base, failed)
+    x[3] = _growth(decayed(s, slot, _TRIES, seconds, hour, failed), tries, watched, 1.0)
+    x[4] = growth
+    x[5] = decayed(s, slot, _GROWING, seconds, hour, 1.0 if grows else 0.0)
+    return distinct(s, slot, _SOURCES, _S0, t, DAY, e.source[i]) >= MIN_SOURCES

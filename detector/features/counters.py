@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.features.jit import part
 from detector.features.slab import FIRST, NUMBERS, SKETCH, Slab
@@ -140,3 +141,9 @@ def _add(slab: Slab, slot: int, place: int, sketch: int, key: np.uint64) -> None
 def bits(count: float, total: float) -> float:
     """Rarity of something seen `count` times among `total`, in bits; 1 bit when nothing is known."""
     return -math.log2((count + 0.5) / (total + 1.0))
+
+
+@part
+def mature(clock: NDArray[np.int64]) -> float:
+    """How much novelty means in a shard watched since clock[2] until clock[0] (µs): nothing at first, in full after two days."""
+    return min(1.0, max(0.0, (clock[0] - clock[2]) / SECOND / (2.0 * DAY)))

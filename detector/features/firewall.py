@@ -16,7 +16,7 @@ from detector.decode import ecs
 from detector.features import bloom, slab
 from detector.features.bloom import Bloom
 from detector.features.columns import sides
-from detector.features.counters import DAY, DISTINCT, HOUR, MINUTE, SECOND, TEN, bits, decayed, distinct, elapsed, fading
+from detector.features.counters import DAY, DISTINCT, HOUR, MINUTE, SECOND, TEN, bits, decayed, distinct, elapsed, fading, mature
 from detector.features.hashing import address_ids, combine, words
 from detector.features.jit import kernel, part, word
 from detector.features.regularity import RING, push, regularity, symmetry
@@ -25,8 +25,9 @@ from detector.features.slab import Slab
 ALLOWED, DENIED = 1, 2
 _NO_SOURCE = np.uint64(0xA1)  # events without a source address share one entity, so that none goes unscored
 ACTIONS = {"allowed": ALLOWED, "denied": DENIED, "dropped": DENIED, "blocked": DENIED, "rejected": DENIED, "reset": DENIED}
-SOURCE_FEATURES, PAIR_FEATURES = 16, 10
+SOURCE_FEATURES, PAIR_FEATURES = 16, 9
 MIN_FLOWS = 4  # of a pair before it is scored
+_NOVEL = 72.0  # hours: older destinations are not new
 
 # Numbers of a source; the first is its clock.
 _CLOCK = slab.FIRST
@@ -135,7 +136,7 @@ def _port_rarity(state: Network, e: Flows, i: int, t: np.int64) -> float:
 
 
 @part
-def _source(state: Network, e: Flows, i: int, port_rarity: float, new_talk: bool, x: NDArray[np.float64]) -> None:
+def _source(state: Network, e: Flows, i: int, port_rarity: float, new_talk: float, x: NDArray[np.float64]) -> None:
     """The source's counters after event i, into x (16)."""
     s, t = state.sources, e.time[i]
     slot = slab.slot_of(s, e.source[i], t)
@@ -160,19 +161,19 @@ def _source(state: Network, e: Flows, i: int, port_rarity: float, new_talk: bool
     x[12] = decayed(s, slot, _PORT_RARITY, seconds, hour, max(0.0, port_rarity - 6.0))
     x[13] = decayed(s, slot, _BYTES, seconds, hour, sent)
     x[14] = decayed(s, slot, _BYTES + 1, seconds, day, sent)
-    x[15] = decayed(s, slot, _INTERNAL, seconds, hour, 1.0 if new_talk and e.inside[i] == 3 else 0.0)
+    x[15] = decayed(s, slot, _INTERNAL, seconds, hour, new_talk if e.inside[i] == 3 else 0.0)
 
 
 @part
 def _destination(state: Network, e: Flows, i: int, new_talk: bool, new_source: bool) -> tuple[float, float]:
-    """Rarity of the destination among the tenant's sources, and how new it is against the shard's own age; both in bits."""
+    """Rarity of the destination among the tenant's sources, and how new it is against three days or the shard's own age; both in bits."""
     t = e.time[i]
     total = _count_place(state, _ALL_SOURCES, t, 1.0 if new_source else 0.0)
     slot = _count_place(state, combine(_ALL_SOURCES, e.destination[i]), t, 1.0 if new_talk else 0.0)
     if state.places.num[slot, _FORGOTTEN] != 0.0:
         return 0.0, 0.0
     age = max(0.0, (t - state.places.num[slot, _FIRST]) / SECOND / HOUR)
-    watched = max(0.0, (state.clock[0] - state.clock[2]) / SECOND / HOUR)
+    watched = min(_NOVEL, max(0.0, (state.clock[0] - state.clock[2]) / SECOND / HOUR))
     return _rarity(state, slot, total), max(0.0, math.log2((1.0 + watched) / (1.0 + age)))
 
 
@@ -199,7 +200,7 @@ def _pair(
     state: Network, e: Flows, i: int, key: np.uint64, port_rarity: float, target: tuple[float, float],
     scratch: NDArray[np.float64], x: NDArray[np.float64],
 ) -> bool:  # fmt: skip
-    """The pair's counters after event i, into x (10); False while it has too few flows to say anything."""
+    """The pair's counters after event i, into x (9); False while it has too few flows to say anything."""
     p, t = state.pairs, e.time[i]
     slot = slab.slot_of(p, key, t)
     seconds = elapsed(p, slot, t)
@@ -209,17 +210,17 @@ def _pair(
     if e.sent[i] >= 0:
         push(p.num[slot], _SIZES, float(e.sent[i]))
     day = fading(seconds, DAY)
-    x[3] = decayed(p, slot, _FLOWS_DAY, seconds, day, 1.0)
-    x[4] = _active_hours(p, slot, t)
-    x[9] = decayed(p, slot, _BYTES_DAY, seconds, day, float(max(0, e.sent[i])))
+    x[1] = decayed(p, slot, _FLOWS_DAY, seconds, day, 1.0)
+    x[2] = _active_hours(p, slot, t)
+    x[8] = decayed(p, slot, _BYTES_DAY, seconds, day, float(max(0, e.sent[i])))
     if p.num[slot, _COUNT] < MIN_FLOWS:
         return False
-    x[0] = regularity(p.num[slot], _GAPS, scratch)
-    x[1] = symmetry(p.num[slot], _GAPS, scratch)
-    x[2] = regularity(p.num[slot], _SIZES, scratch)
-    x[5], x[6] = target
-    x[7] = port_rarity
-    x[8] = x[0] * x[5] / 8.0
+    x[0] = regularity(p.num[slot], _GAPS, scratch) * (1.0 + symmetry(p.num[slot], _GAPS, scratch)) / 2.0
+    x[3] = target[0]
+    x[4] = port_rarity
+    x[5] = x[0] * target[0] / 8.0  # each alone is everyday; together they are not
+    x[6] = x[0] * target[1] / 8.0
+    x[7] = x[5] * regularity(p.num[slot], _SIZES, scratch) / 8.0
     return True
 
 
@@ -230,7 +231,7 @@ def advance(
 ) -> tuple[int, int]:  # fmt: skip
     """Events from `first` on, until all are done or the memory needs `roomy`.
 
-    Fills x_source (n, 16), and x_pair (n, 10), pair_row from row `pairs` on; returns (next event, pair rows so far).
+    Fills x_source (n, 16), and x_pair (n, 9), pair_row from row `pairs` on; returns (next event, pair rows so far).
     """
     scratch = np.empty(RING)
     for i in range(first, len(e.time)):
@@ -244,7 +245,7 @@ def advance(
         new_source = not bloom.seen(state.now, state.before, combine(_KNOWN_SOURCE, e.source[i]))
         new_talk = not bloom.seen(state.now, state.before, combine(_KNOWN_TALK, talk))
         port_rarity = _port_rarity(state, e, i, t)
-        _source(state, e, i, port_rarity, new_talk, x_source[i])
+        _source(state, e, i, port_rarity, mature(state.clock) if new_talk else 0.0, x_source[i])
         if e.inside[i] == 1 and e.action[i] == ALLOWED and e.destination[i] != 0:
             target = _destination(state, e, i, new_talk, new_source)
             key = combine(talk, np.uint64(e.port[i] + 2))

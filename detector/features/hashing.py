@@ -30,7 +30,8 @@ def mix(x: np.uint64) -> np.uint64:
 @kernel
 def combine(a: np.uint64, b: np.uint64) -> np.uint64:
     """The identity of the ordered pair (a, b); never 0, which means absent."""
-    return mix((a * _GOLD + _B) ^ mix(b + _GOLD)) | np.uint64(1)
+    found = mix((a * _GOLD + _B) ^ mix(b + _GOLD))
+    return found if found != 0 else np.uint64(1)
 
 
 def text_id(value: str) -> int:
@@ -41,7 +42,7 @@ def text_id(value: str) -> int:
             _known.clear()
             _known[""] = 0
         digest = hashlib.blake2b(value.encode(), digest_size=8).digest()
-        found = _known[value] = int.from_bytes(digest, "little") | 1
+        found = _known[value] = int.from_bytes(digest, "little") or 1
     return found
 
 
@@ -70,7 +71,7 @@ def address_ids(frame: pl.DataFrame, name: str) -> NDArray[np.uint64]:
     hi = ecs.numbers(frame, f"{name}.hi").astype(np.uint64, copy=False)
     lo = ecs.numbers(frame, f"{name}.lo").astype(np.uint64, copy=False)
     kind = ecs.numbers(frame, f"{name}.kind").astype(np.uint64, copy=False)
-    ids = _mix_array(_mix_array(hi + _GOLD) ^ (lo * _A + kind)) | np.uint64(1)
+    ids = np.maximum(_mix_array(_mix_array(hi + _GOLD) ^ (lo * _A + kind)), np.uint64(1))
     return np.where(kind == ecs.ABSENT, np.uint64(0), ids)
 
 
@@ -81,4 +82,4 @@ def network_ids(frame: pl.DataFrame, name: str) -> NDArray[np.uint64]:
     kind = ecs.numbers(frame, f"{name}.kind")
     four = (hi == 0) & ((lo >> np.uint64(32)) == np.uint64(0xFFFF))
     network = np.where(four, lo >> np.uint64(16), (hi >> np.uint64(32)) | np.uint64(1 << 63))
-    return np.where(kind == ecs.PLAIN, _mix_array(network + _GOLD) | np.uint64(1), np.uint64(0))
+    return np.where(kind == ecs.PLAIN, np.maximum(_mix_array(network + _GOLD), np.uint64(1)), np.uint64(0))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from detector.features import bloom, slab
 from detector.features.authentication import CLOCK, RULE_FAILURES, Attempts, Logins
-from detector.features.counters import DISTINCT, HOUR, SECOND, TEN, bits, decayed, distinct, elapsed, fading
+from detector.features.counters import DISTINCT, HOUR, SECOND, TEN, bits, decayed, distinct, elapsed, fading, mature
 from detector.features.hashing import combine
 from detector.features.jit import part, word
 from detector.features.slab import FIRST, Slab
@@ -67,9 +67,9 @@ def _group_rarity(state: Logins, about: np.uint64, group: np.uint64, value: np.u
     """-log2 of the value's share in the role group, drawn towards the tenant's share while the group is little known."""
     count = _habit(state.habits, _question(about, group, value))
     total = _habit(state.habits, _question(about, group, np.uint64(0)))
-    if count < 0.0 or total < 0.0:
+    if value == 0 or count < 0.0 or total < 0.0:
         return 0.0
-    return max(0.0, -math.log2((count + 4.0 * _tenant_share(state, about, value)) / (total + 4.0)))
+    return mature(state.clock) * max(0.0, -math.log2((count + 4.0 * _tenant_share(state, about, value)) / (total + 4.0)))
 
 
 @part
@@ -77,9 +77,9 @@ def network_novelty(state: Logins, network: np.uint64) -> float:
     """Rarity of successful logins from this network for the tenant, in bits, fading as the network becomes known."""
     count = _habit(state.habits, _question(_Q_NETWORK, _TENANT, network))
     total = _habit(state.habits, _question(_Q_NETWORK, _TENANT, np.uint64(0)))
-    if count < 0.0 or total < 0.0:
+    if network == 0 or count < 0.0 or total < 0.0:
         return 0.0
-    return max(0.0, bits(count, total)) * 10.0 / (10.0 + count)
+    return mature(state.clock) * max(0.0, bits(count, total)) * 10.0 / (10.0 + count)
 
 
 @part
@@ -100,7 +100,7 @@ def _hour_rarity(state: Logins, group: np.uint64, place: np.uint64, hour: int) -
     share = (_hour_count(h, everyone, hour) + 0.5) / (all_everyone + 48.0)
     # 48 bins of 1/48 are what nothing known gives; 8 of 24 working hours are usual.
     known = 8.0 * (_hour_count(h, mine, hour) + 20.0 * share) / (all_mine + 20.0)
-    return max(0.0, -math.log2(known)) * all_everyone / (all_everyone + 48.0)
+    return mature(state.clock) * max(0.0, -math.log2(known)) * all_everyone / (all_everyone + 48.0)
 
 
 @part
@@ -115,6 +115,8 @@ def _learn_hour(state: Logins, e: Attempts, i: int) -> None:
 def _network_pair(state: Logins, u: Slab, slot: int, network: np.uint64) -> float:
     """The rarest change from one of today's earlier networks to this one among the tenant's account-days, in bits."""
     h, worst = state.habits, 0.0
+    if network == 0:
+        return 0.0
     share = _tenant_share(state, _Q_NETWORK_DAY, network)
     for j in range(np.int64(u.num[slot, _NETWORKS])):
         earlier = u.word[slot, _NETWORK_LIST + j]
@@ -124,7 +126,7 @@ def _network_pair(state: Logins, u: Slab, slot: int, network: np.uint64) -> floa
         if both <= 3.0:
             alone = abs(_habit(h, _question(_Q_NETWORK_DAY, _TENANT, earlier)))
             worst = max(worst, -math.log2((both + 10.0 * share) / (alone + 10.0)))
-    return worst
+    return mature(state.clock) * worst
 
 
 @part
@@ -134,7 +136,7 @@ def _note_network(state: Logins, u: Slab, slot: int, network: np.uint64, t: np.i
     for j in range(n):
         if u.word[slot, _NETWORK_LIST + j] == network:
             return
-    if n >= _MAX_NETWORKS:
+    if network == 0 or n >= _MAX_NETWORKS:
         return
     _learn(state, _question(_Q_NETWORK_DAY, _TENANT, network), t)
     _learn(state, _question(_Q_NETWORK_DAY, _TENANT, np.uint64(0)), t)
@@ -209,7 +211,7 @@ def login(state: Logins, e: Attempts, i: int, source_failures: float, x: NDArray
     x[2] = _group_rarity(state, _Q_NETWORK, group, e.network[i])
     x[3] = _group_rarity(state, _Q_METHOD, group, e.method[i])
     x[4] = _network_pair(state, u, slot, e.network[i])
-    x[6] = _two_places(u, slot, e.inside[i] & 1 == 1, t)
+    x[6] = _two_places(u, slot, e.inside[i] & 1 == 1, t) if e.network[i] != 0 else 0.0
     x[7] = u.num[slot, _HOSTS_SUM] if hosts >= 4.0 else 0.0
     x[8] = hosts
     x[9] = host_rarity
@@ -232,6 +234,8 @@ def _learn_login(state: Logins, e: Attempts, i: int, u: Slab, slot: int) -> None
         u.num[slot, _HOUR_MASK] = np.int64(u.num[slot, _HOUR_MASK]) | hour
         _learn_hour(state, e, i)
     for about, value in ((_Q_NETWORK, e.network[i]), (_Q_METHOD, e.method[i]), (_Q_HOST, e.host[i])):
+        if value == 0:  # absent: neither usual nor unusual (and 0 is the total's name)
+            continue
         for whom in (group, _TENANT):
             _learn(state, _question(about, whom, value), t)
             _learn(state, _question(about, whom, np.uint64(0)), t)

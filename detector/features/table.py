@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from detector.sentence import Sentence
+
 Entity = Literal["source.ip", "pair", "user.name", "service"]
 Member = Literal["forest", "tail_sum", "tail_max"]
 Direction = Literal["high", "low", "both"]
@@ -62,15 +64,19 @@ class ModelTable(Struct, frozen=True, forbid_unknown_fields=True):
         return hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()[:32]
 
 
+class TableError(Sentence):
+    """A model table cannot be used; the sentence names file and key."""
+
+
 def parse(content: bytes, origin: str) -> ModelTable:
-    """The table in a TOML text; raises ValueError with one sentence that names `origin` and the key."""
+    """The table in a TOML text; raises TableError, which names `origin` and the key."""
     try:
         table = msgspec.toml.decode(content, type=ModelTable)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"{origin}: {error}") from error
+    except msgspec.DecodeError as error:
+        raise TableError(f"{origin}: {error}") from error
     twice = {name for name in table.names if table.names.count(name) > 1}
     if twice:
-        raise ValueError(f"{origin}: feature named twice: {', '.join(sorted(twice))}")
+        raise TableError(f"{origin}: feature named twice: {', '.join(sorted(twice))}")
     return table
 
 
@@ -79,7 +85,7 @@ def read(folder: Path) -> ModelTable:
     path = folder / "model.toml"
     table = parse(path.read_bytes(), str(path))
     if table.name != folder.name:
-        raise ValueError(f"{path}: name is {table.name!r}, but the folder is {folder.name!r}")
+        raise TableError(f"{path}: name is {table.name!r}, but the folder is {folder.name!r}")
     return table
 
 
