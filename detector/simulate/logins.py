@@ -175,6 +175,9 @@ def _remote_desktop(desk: Desk, site: int, who: Int64, times: Int64, src: Int64 
     columns = _person(desk, who) | {"user": desk.people.operator[who], "host": host}
     if src is not None:
         columns["src"] = src
+    wrong = desk.rng.random(len(who)) < 0.06
+    refusal = {**hosts.pick(columns, wrong), "type": 3, "status": hosts.WRONG_PASSWORD, "workstation": "-"}
+    hosts.windows(desk.auth, "4625", times[wrong] - 8 * SECOND, refusal)
     hosts.session(desk.auth, desk.rng, times, columns, kind=10, package="Negotiate", special=True)
 
 

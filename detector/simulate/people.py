@@ -83,8 +83,10 @@ def hire(press: Press, seed: int, n: int) -> People:
     site = np.repeat(np.arange(3), [n - n // 5 - n // 4, n // 5, n // 4])
     rank = np.arange(n) - np.searchsorted(site, site)  # number within the site
     admin = (rank < 2) | (rank % 40 == 0)
+    shared = (site == places.BAUHOF) & (rank % 2 == 1) & ~admin  # the depot's crews: five people, one computer, little traffic
+    desk = np.where(shared, rank // 10 * 10 + 3, rank)
     accounts = _accounts(rng, n)
-    machines = [f"PC-{places.SITES[s].short}-{r + 1:04d}" for s, r in zip(site.tolist(), rank.tolist(), strict=True)]
+    machines = [f"PC-{places.SITES[s].short}-{r + 1:04d}" for s, r in zip(site.tolist(), desk.tolist(), strict=True)]
     realms = [places.SITES[s].tenant.upper() for s in site.tolist()]
     provider = rng.integers(0, 5, n)
     weekdays = np.where(rng.random(n) < 0.25, 0b11111 ^ (1 << rng.integers(0, 5, n)), 0b11111)
@@ -94,9 +96,10 @@ def hire(press: Press, seed: int, n: int) -> People:
         press.texts(f"S-1-5-21-3623811015-3361044348-{30300820 + s}-{1200 + r}" for s, r in zip(site, rank, strict=True)),
         1001 + rank, press.texts(machines), press.texts(m + "$" for m in machines),
         press.texts("".join(rng.choice(list("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"), 43)) for _ in range(n)),
-        places.CLIENTS[site] + 10 + rank + rank // 200 * 56,  # 200 of each 256, as a DHCP range hands them out
-        IPV6 + press.texts(f"2001:db8:{10 * (s + 1)}:20::{r + 16:x}" for s, r in zip(site.tolist(), rank.tolist(), strict=True)),
+        places.CLIENTS[site] + 10 + desk + desk // 200 * 56,  # 200 of each 256, as a DHCP range hands them out
+        IPV6 + press.texts(f"2001:db8:{10 * (s + 1)}:20::{r + 16:x}" for s, r in zip(site.tolist(), desk.tolist(), strict=True)),
         places.PROVIDERS + provider * 4096 + rng.integers(2, 4000, n), places.PROVIDERS + (5 + rng.integers(0, 2, n)) * 4096, 10,
         np.clip(rng.normal(7.8, 0.7, n), 6.0, 10.0), np.where(rng.random(n) < 0.25, rng.uniform(4, 6, n), 8.3), weekdays.astype(np.int64),
-        np.clip(rng.normal(0.22, 0.18, n), 0.0, 0.8) * (rng.random(n) < 0.8), np.exp(rng.normal(-0.1, 0.45, n)),
+        np.clip(rng.normal(0.22, 0.18, n), 0.0, 0.8) * (rng.random(n) < 0.8) * ~shared,
+        np.exp(rng.normal(-0.1, 0.45, n)) * np.where(shared, 0.25, 1.0),
     )  # fmt: skip
