@@ -169,9 +169,9 @@ def test_i3_after_twenty_kills_every_position_is_there_once(broker: Broker, star
 
 def test_sigterm_under_load_ends_cleanly_and_the_next_start_goes_on(broker: Broker, start: Start) -> None:
     config = configuration(broker, partitions=2, batch=100)
-    expected = fill(broker, config.topics[0].name, 20_000, 2)
+    expected = fill(broker, config.topics[0].name, 10_000, 2)
     process = start(config)
-    wait_for(lambda: lag(config) < 20_000)
+    wait_for(lambda: lag(config) < 10_000)
     assert process.end() == (0, "")
     assert lag(config) > 0
     process = start(config)
