@@ -238,10 +238,15 @@ def _scan(
 
 @njit(cache=True, nogil=True)
 def _split(values: Bytes, start: Ints, stop: Ints, paths: Paths, begin: Ints, length: NDArray[np.int32], status: Bytes) -> None:
+    """Walk n objects; begin and length are (F, n): each object is walked into a row of its own, which is then copied."""
     nodes, opened, lists = np.zeros(_DEPTH, np.int64), np.zeros(_DEPTH, np.int64), np.zeros(_DEPTH, np.bool_)
-    ranks = np.zeros(length.shape[1], np.int32)
+    fields = begin.shape[0]
+    places, sizes, ranks = np.zeros(fields, np.int64), np.full(fields, -1, np.int32), np.zeros(fields, np.int32)
     for row in range(len(start)):
-        status[row] = _scan(values, start[row], stop[row], paths, begin[row], length[row], ranks, nodes, lists, opened)
+        status[row] = _scan(values, start[row], stop[row], paths, places, sizes, ranks, nodes, lists, opened)
+        for field in range(fields):
+            if sizes[field] >= 0:
+                begin[field, row], length[field, row], sizes[field] = places[field], sizes[field], -1
 
 
 def build(table: Table, fields: Sequence[str]) -> Callable[[Bytes, Ints, Ints], Spans]:
@@ -251,7 +256,7 @@ def build(table: Table, fields: Sequence[str]) -> Callable[[Bytes, Ints, Ints], 
 
     def split(values: Bytes, start: Ints, stop: Ints) -> Spans:
         result = spans.empty(len(start), len(fields))
-        _split(values, start, stop, paths, result.begin, result.length, result.status)
+        _split(values, start, stop, paths, result.begin.T, result.length.T, result.status)
         return result
 
     return split

@@ -206,10 +206,13 @@ def split(
     values: Bytes, start: Ints, stop: Ints, program: Program, begin: Ints, length: NDArray[np.int32],
     variant: NDArray[np.int32], status: Bytes, unknown: int,
 ) -> None:  # fmt: skip
+    """Match n lines; begin and length are (F, n): each line is matched into a row of its own, which is then copied."""
     stack = np.empty((_STACK, 4), np.int64)
-    trail = np.empty(max(1, begin.shape[1]), np.int64)
+    fields = begin.shape[0]
+    trail, places, sizes = np.empty(fields + 1, np.int64), np.empty(fields, np.int64), np.full(fields, -1, np.int32)
     states = np.empty(LEADING + 1, np.int64)
     for row in range(len(start)):
-        variant[row], status[row] = _line(
-            values, start[row], stop[row], program, begin[row], length[row], unknown, stack, trail, states
-        )  # fmt: skip
+        variant[row], status[row] = _line(values, start[row], stop[row], program, places, sizes, unknown, stack, trail, states)
+        for field in range(fields):
+            if sizes[field] >= 0:
+                begin[field, row], length[field, row], sizes[field] = places[field], sizes[field], -1

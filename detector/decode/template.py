@@ -154,7 +154,7 @@ def build(table: Table, fields: Sequence[str]) -> Callable[[Bytes, Ints, Ints], 
 
     def split(values: Bytes, start: Ints, stop: Ints) -> Spans:
         result = spans.empty(len(start), len(fields))
-        matching.split(values, start, stop, program, result.begin, result.length, result.variant, result.status, unknown)
+        matching.split(values, start, stop, program, result.begin.T, result.length.T, result.variant, result.status, unknown)
         return result
 
     return split
