@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detector.decode import address, clock, ecs, kernels
+from detector.decode import address, clock, ecs, kernels, moments
 from detector.decode.plan import Plan, Verdict, text_columns
 from detector.decode.scan import Bytes
 from detector.decode.spans import IGNORED, NO_TIMESTAMP, OK, Spans
@@ -52,7 +52,7 @@ def convert(plan: Plan, values: Bytes, found: Spans, lines: Lines) -> Converted:
         told = np.array([v.told for v in verdicts], np.bool_)
         status[ignored[groups] & ((status == OK) | told[groups])] = IGNORED
     time = np.empty(len(status), np.int64)
-    kernels.times(
+    moments.times(
         values, found.begin, found.length, plan.time.fields, plan.time.day_first,
         lines.zones, lines.zone, lines.header_time, lines.near, lines.year, time,
     )  # fmt: skip
@@ -60,7 +60,8 @@ def convert(plan: Plan, values: Bytes, found: Spans, lines: Lines) -> Converted:
     if (status == OK).all():
         return Converted(status, _columns(plan, values, found.begin, found.length, groups, verdicts, time))
     keep = np.flatnonzero(status == OK)
-    return Converted(status, _columns(plan, values, found.begin[keep], found.length[keep], groups[keep], verdicts, time[keep]))
+    begin, length = np.take(found.begin.T, keep, axis=1).T, np.take(found.length.T, keep, axis=1).T
+    return Converted(status, _columns(plan, values, begin, length, groups[keep], verdicts, time[keep]))
 
 
 def _verdicts(plan: Plan, values: Bytes, found: Spans) -> tuple[NDArray[np.int32], list[Verdict]]:
@@ -69,8 +70,7 @@ def _verdicts(plan: Plan, values: Bytes, found: Spans) -> tuple[NDArray[np.int32
     codes = np.empty((m, len(plan.asked) + len(plan.flags)), np.int32)
     key, group, first = np.empty(m, np.uint64), np.empty(m, np.int32), np.empty(m, np.int64)
     kernels.codes(
-        values, found.begin, found.length, found.variant, plan.asked, plan.lexicon,
-        plan.flag_field, plan.flag_start, plan.flag_text, codes, key,
+        values, found.begin, found.length, found.variant, plan.asked, plan.lexicon, plan.searched, codes, key,
     )  # fmt: skip
     count = kernels.group(key, group, first)
     rows = first[:count]
@@ -104,8 +104,9 @@ def _columns(
             numbers = fixed[group] if (fixed >= 0).any() else np.full(n, -1, np.int64)
             kernels.integers(values, begin, length, group, _candidates(name, plan, verdicts), _LIMIT.get(name, _MOST), numbers)
             columns[name] = pl.Series(numbers.astype(np.int32) if dtype == pl.Int32() else numbers)
-    for name in text_columns(plan, verdicts):
-        columns[name] = _text(name, plan, values, begin, length, group, verdicts)
+    columns |= ecs.texts({
+        name: _text(name, plan, values, begin, length, group, verdicts) for name in text_columns(plan, verdicts)
+    })  # fmt: skip
     return columns | _attempts(plan, values, begin, length, group, verdicts)
 
 
@@ -128,17 +129,17 @@ def _attempts(
 
 def _text(
     name: str, plan: Plan, values: Bytes, begin: kernels.Begin, length: kernels.Length, group: NDArray[np.int32], verdicts: list[Verdict]
-) -> pl.Series:  # fmt: skip
+) -> ecs.Text:  # fmt: skip
     """A text column: what the verdict says, else the first candidate field's text."""
     distinct: dict[str, int] = {"": 0}
     fixed = np.array([distinct.setdefault(v.set[name], len(distinct)) if name in v.set else -1 for v in verdicts], np.int32)
     candidates = _candidates(name, plan, verdicts)
     candidates[fixed >= 0] = -1
     if (candidates < 0).all():
-        return ecs.text(np.maximum(fixed, 0)[group], list(distinct))
+        return np.maximum(fixed, 0)[group], list(distinct)
     n = len(group)
     codes, first, size = np.empty(n, np.int32), np.empty(n + 1, np.int64), np.empty(n + 1, np.int32)
-    count = kernels.intern(values, begin, length, group, candidates, plan.absent, codes, first, size)
+    count = kernels.intern(values, begin, length, group, candidates, plan.absent, plan.longest_absent, codes, first, size)
     clean = _cleaner(plan, name)
     renumber = np.zeros(count, np.int32)
     spans = zip(first[1:count].tolist(), size[1:count].tolist(), strict=True)
@@ -148,7 +149,7 @@ def _text(
     if (fixed >= 0).any():
         said = fixed[group]
         codes = np.where(said >= 0, said, codes)
-    return ecs.text(codes, list(distinct))
+    return codes, list(distinct)
 
 
 _CEF = re.compile(r"\\([\\=|nr])")

@@ -13,6 +13,7 @@ from detector.decode import spans
 from detector.decode.scan import Bytes, equal_lower, pack
 from detector.decode.spans import NO_LAYOUT, Spans
 from detector.decode.table import Delimited, Table, texts
+from detector.decode.wide import find_either
 
 
 class Layouts(NamedTuple):
@@ -70,9 +71,7 @@ def _split(
             low[count], high[count] = p + 1, min(q, stop)  # a quote that never closes: a line cut short in transit
             p = q + 1
         else:
-            q = p
-            while q < stop and values[q] != separator:
-                q += 1
+            q = find_either(values, p, stop, separator, separator)
             low[count], high[count] = p, q
             p = q
         count += 1

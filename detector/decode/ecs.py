@@ -75,10 +75,20 @@ NAMES: tuple[str, ...] = (
 Text = tuple[NDArray[np.integer], Sequence[str]]  # codes (n), distinct values; values[0] == ""
 
 
+def _width(values: Sequence[str]) -> type[np.unsignedinteger]:
+    return np.uint8 if len(values) < 256 else np.uint16 if len(values) < 65_536 else np.uint32
+
+
 def text(codes: NDArray[np.integer], values: Sequence[str], name: str = "") -> pl.Series:
     """A text column from codes into distinct values; `values[0]` must be "" and all must differ."""
-    width = np.uint8 if len(values) < 256 else np.uint16 if len(values) < 65_536 else np.uint32
-    return pl.Series(name, codes.astype(width, copy=False)).cat.to(pl.Enum(values))
+    return pl.Series(name, codes.astype(_width(values), copy=False)).cat.to(pl.Enum(values))
+
+
+def texts(columns: Mapping[str, Text]) -> dict[str, pl.Series]:
+    """Many text columns at once, by name; one call of polars instead of one per column, which small batches feel."""
+    plain = pl.DataFrame([pl.Series(name, codes.astype(_width(values), copy=False)) for name, (codes, values) in columns.items()])
+    enums = plain.select([pl.col(name).cat.to(pl.Enum(values)) for name, (_, values) in columns.items()])
+    return {series.name: series for series in enums}
 
 
 def codes(frame: pl.DataFrame, name: str) -> NDArray[np.integer]:
@@ -98,16 +108,20 @@ def numbers(frame: pl.DataFrame, name: str) -> NDArray[np.generic]:
     return frame[name].to_physical().to_numpy()
 
 
-def _default(name: str, n: int) -> pl.Series:
+def _absent(name: str) -> pl.Series:
+    """One row in which the column says nothing."""
     if name in TEXT:
-        return text(np.zeros(n, np.uint8), [""], name)
+        return text(np.zeros(1, np.uint8), [""], name)
     if name in INTEGER:
-        return pl.Series(name, np.full(n, -1), dtype=INTEGER[name])
+        return pl.Series(name, [-1], dtype=INTEGER[name])
     if name in KEY:
-        return pl.Series(name, np.zeros(n, np.int64), dtype=KEY[name])
+        return pl.Series(name, [0], dtype=KEY[name])
     if name in PROVENANCE or name == "@timestamp":
-        return pl.Series(name, np.zeros(n, np.int64)).cast(PROVENANCE.get(name, pl.Datetime("us", "UTC")))
-    return pl.Series(name, np.zeros(n, np.uint8 if name.endswith(".kind") else np.uint64))
+        return pl.Series(name, [0]).cast(PROVENANCE.get(name, pl.Datetime("us", "UTC")))
+    return pl.Series(name, np.zeros(1, np.uint8 if name.endswith(".kind") else np.uint64))
+
+
+_ABSENT: Mapping[str, pl.Series] = {name: _absent(name) for name in NAMES}  # one row each, repeated as often as needed
 
 
 def frame(n: int, columns: Mapping[str, pl.Series]) -> pl.DataFrame:
@@ -118,7 +132,7 @@ def frame(n: int, columns: Mapping[str, pl.Series]) -> pl.DataFrame:
     unknown = columns.keys() - set(NAMES)
     if unknown:
         raise KeyError(f"not an event column: {', '.join(sorted(unknown))}")
-    return pl.DataFrame([columns[name].alias(name) if name in columns else _default(name, n) for name in NAMES])
+    return pl.DataFrame([columns[name].alias(name) if name in columns else _ABSENT[name].new_from_index(0, n) for name in NAMES])
 
 
 def concat(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

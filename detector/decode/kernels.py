@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from detector.decode import clock
-from detector.decode.scan import Bytes, Lexicon, Packed, find, find_lower, look_up, signed
-from detector.decode.zones import SECOND, Zones
+from detector.decode.scan import Bytes, Lexicon, Packed, equal_lower, find, look_up, signed
+from detector.decode.wide import same, trailing_zeros
 
 TEXT_LIMIT = 512  # bytes of a text that count; what comes after is cut off
 _FNV, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
@@ -17,36 +18,71 @@ Begin = NDArray[np.int64]
 Length = NDArray[np.int32]
 
 
+class Flags(NamedTuple):
+    """The B <= 64 conditions "~text" and "^text". U fields are searched, each in one pass.
+
+    field int32 (U); first uint64 (U, 256): bit b set where text b of this field begins with this byte; start bool (B): "^".
+    """
+
+    field: NDArray[np.int32]
+    first: NDArray[np.uint64]
+    start: NDArray[np.bool_]
+    texts: Packed
+
+
 @njit(cache=True, nogil=True)
 def codes(
     values: Bytes, begin: Begin, length: Length, variant: NDArray[np.int32], asked: NDArray[np.int32], lexicon: Lexicon,
-    flag_field: NDArray[np.int32], flag_start: NDArray[np.bool_], flag_text: Packed, out: NDArray[np.int32], key: NDArray[np.uint64],
+    flags: Flags, out: NDArray[np.int32], key: NDArray[np.uint64],
 ) -> None:  # fmt: skip
-    """Fill out int32 (n, K + B), see plan.py, and key (n): equal for rows with equal variant and codes."""
+    """Fill out int32 (n, K + B), see plan.py, and key (n): equal for rows with equal variant and codes.
+
+    Logs repeat themselves, so each field's last text and its code are kept and compared before anything is looked up.
+    """
     words = len(asked)
+    last_at, last_size, last_code = np.zeros(words, np.int64), np.full(words, -1, np.int64), np.zeros(words, np.int32)
+    field, first, start, buffer, bounds = flags.field, flags.first, flags.start, flags.texts.buffer, flags.texts.bounds
     for row in range(len(key)):
         h = (_FNV ^ np.uint64(variant[row] + 1)) * _PRIME
         for k in range(words):
-            size = length[row, asked[k]]
-            code = 0
+            size, code = signed(length[row, asked[k]]), 0
             if size > 0:
                 p = begin[row, asked[k]]
-                code = max(look_up(lexicon, k, values, p, p + size), -1)
-                code = 1 if code < 0 else code
+                if size == last_size[k] and same(values, p, last_at[k], size):
+                    code = last_code[k]
+                else:
+                    code = look_up(lexicon, k, values, p, p + size)
+                    code = 1 if code < 0 else code
+                    last_at[k], last_size[k], last_code[k] = p, size, code
             out[row, k] = code
             h = (h ^ np.uint64(code)) * _PRIME
-        for b in range(len(flag_field)):
-            size, hit = length[row, flag_field[b]], 0
-            if size > 0:
-                p = begin[row, flag_field[b]]
-                low, high = flag_text.bounds[b], flag_text.bounds[b + 1]
-                if flag_start[b]:
-                    hit = 1 if size >= high - low and find_lower(values, p, p + high - low, flag_text.buffer, low, high) >= 0 else 0
-                else:
-                    hit = 1 if find_lower(values, p, p + size, flag_text.buffer, low, high) >= 0 else 0
-            out[row, words + b] = hit
-            h = (h ^ np.uint64(hit)) * _PRIME
+        hits = np.uint64(0)
+        for u in range(len(field)):
+            if length[row, field[u]] > 0:
+                p = begin[row, field[u]]
+                hits |= _flags(values, p, p + length[row, field[u]], first, u, start, buffer, bounds)
+        for b in range(len(start)):
+            out[row, words + b] = signed((hits >> np.uint64(b)) & np.uint64(1))
+        h = (h ^ hits) * _PRIME
         key[row] = h ^ (h >> np.uint64(32))
+
+
+@njit(cache=True, nogil=True)
+def _flags(
+    values: Bytes, begin: int, end: int, first: NDArray[np.uint64], u: int,
+    start: NDArray[np.bool_], buffer: Bytes, bounds: NDArray[np.int64],
+) -> np.uint64:  # fmt: skip
+    """Bit b set for each text b of field u that stands in values[begin:end]."""
+    hits = np.uint64(0)
+    for p in range(begin, end):
+        may = first[u, values[p]] & ~hits
+        while may != 0:
+            b = trailing_zeros(may)
+            may &= may - np.uint64(1)
+            size = bounds[b + 1] - bounds[b]
+            if p + size <= end and (p == begin or not start[b]) and equal_lower(values, p, p + size, buffer, bounds[b], bounds[b + 1]):
+                hits |= np.uint64(1) << np.uint64(b)
+    return hits
 
 
 @njit(cache=True, nogil=True)
@@ -84,47 +120,36 @@ def _hash(values: Bytes, p: int, size: int) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
-def _same(values: Bytes, p: int, q: int, size: int) -> bool:
-    for i in range(size):  # noqa: SIM110  # numba compiles loops, not generators
-        if values[p + i] != values[q + i]:
-            return False
-    return True
-
-
-@njit(cache=True, nogil=True)
-def _pick(
-    values: Bytes, begin: Begin, length: Length, row: int, candidates: NDArray[np.int32], absent: Lexicon
-) -> int:  # fmt: skip
-    """The first candidate field that holds a text, or -1."""
-    for c in candidates:
-        if c < 0:
-            return -1
-        size = length[row, c]
-        if size > 6 or (size > 0 and look_up(absent, 0, values, begin[row, c], begin[row, c] + size) < 0):
-            return signed(c)
-    return -1
-
-
-@njit(cache=True, nogil=True)
 def intern(
-    values: Bytes, begin: Begin, length: Length, group: NDArray[np.int32], candidates: NDArray[np.int32], absent: Lexicon,
-    out: NDArray[np.int32], first: NDArray[np.int64], size: NDArray[np.int32],
+    values: Bytes, begin: Begin, length: Length, group: NDArray[np.int32], candidates: NDArray[np.int32],
+    absent: Lexicon, longest_absent: int, out: NDArray[np.int32], first: NDArray[np.int64], size: NDArray[np.int32],
 ) -> int:  # fmt: skip
     """Number the texts of a column: out int32 (n), 0 = absent, k = the text values[first[k]:first[k] + size[k]].
 
-    Candidates of a row are candidates[group[row]]. first, size have room for n + 1. Returns the number of texts, absent included.
+    Candidates of a row are candidates[group[row]]; no text in `absent` is longer than longest_absent. first, size have
+    room for n + 1. Returns the number of texts, absent included.
     """
     capacity = 1024
     slots = np.zeros(capacity, np.int32)
     count, last = 1, 0
     size[0] = 0
     for row in range(len(group)):
-        c = _pick(values, begin, length, row, candidates[group[row]], absent)
-        if c < 0:
+        g, p, n = group[row], signed(0), signed(0)
+        for k in range(candidates.shape[1]):
+            c = candidates[g, k]
+            if c < 0:
+                break
+            if length[row, c] > 0:
+                p, n = begin[row, c], min(signed(length[row, c]), TEXT_LIMIT)
+                if last > 0 and size[last] == n and same(values, p, first[last], n):  # logs repeat themselves
+                    break
+                if n > longest_absent or look_up(absent, 0, values, p, p + n) < 0:
+                    break
+                n = signed(0)
+        if n == 0:
             out[row] = 0
             continue
-        p, n = begin[row, c], min(length[row, c], TEXT_LIMIT)
-        if size[last] == n and last > 0 and _same(values, p, first[last], n):  # logs repeat themselves
+        if last > 0 and size[last] == n and same(values, p, first[last], n):
             out[row] = last
             continue
         if count * 2 >= capacity:
@@ -136,7 +161,7 @@ def intern(
                     h = (h + 1) & (capacity - 1)
                 slots[h] = k
         h = signed(_hash(values, p, n) & np.uint64(capacity - 1))
-        while slots[h] > 0 and not (size[slots[h]] == n and _same(values, p, first[slots[h]], n)):
+        while slots[h] > 0 and not (size[slots[h]] == n and same(values, p, first[slots[h]], n)):
             h = (h + 1) & (capacity - 1)
         if slots[h] == 0:
             slots[h], first[count], size[count] = count, p, n
@@ -185,7 +210,9 @@ def integers(
 ) -> None:  # fmt: skip
     """Fill out int64 (n) from the first readable candidate that is at most `limit`; where there is none, out stays as it is."""
     for row in range(len(group)):
-        for c in candidates[group[row]]:
+        g = group[row]
+        for k in range(candidates.shape[1]):
+            c = candidates[g, k]
             if c < 0:
                 break
             if length[row, c] > 0:
@@ -213,53 +240,6 @@ def cut(values: Bytes, begin: Begin, length: Length, sources: NDArray[np.int32],
                 stop = q if q >= 0 else stop
             begin[row, target], length[row, target] = p, stop - p
             break
-
-
-@njit(cache=True, nogil=True)
-def _field_time(
-    values: Bytes, begin: Begin, length: Length, row: int, fields: NDArray[np.int32], day_first: bool,
-    zones: Zones, zone: int, near: int, year: int,
-) -> int:  # fmt: skip
-    """µs UTC of one [[time]] entry in one row, or clock.NONE."""
-    a, b, z = fields[0], fields[1], fields[2]
-    if length[row, a] <= 0 or (b >= 0 and length[row, b] <= 0) or (z >= 0 and length[row, z] <= 0):
-        return clock.NONE
-    p = begin[row, a]
-    end = p + length[row, a]
-    if b < 0 and z < 0:
-        return clock.parse(values, p, end, day_first, zones, zone, near, year)[0]
-    y, m, d, q = clock.read_date(values, p, end, day_first)
-    if b >= 0:
-        q, end = begin[row, b], begin[row, b] + length[row, b]
-    time, q = clock.read_clock(values, q, end)
-    offset, q = clock.read_zone(values, q, end)
-    if z >= 0:
-        offset, q = clock.read_zone(values, begin[row, z], begin[row, z] + length[row, z])
-        if offset == clock.NONE:
-            return clock.NONE
-    return clock.resolve(y, m, d, time, offset, zones, zone, near, year)
-
-
-@njit(cache=True, nogil=True)
-def times(
-    values: Bytes, begin: Begin, length: Length, fields: NDArray[np.int32], day_first: NDArray[np.bool_], zones: Zones,
-    zone: NDArray[np.int32], header: NDArray[np.int64], near: NDArray[np.int64], year: int, out: NDArray[np.int64],
-) -> None:  # fmt: skip
-    """Fill out int64 (n), µs UTC: the first [[time]] entry that can be read, else the header's, else the record's, else clock.NONE."""
-    for row in range(len(out)):
-        time = clock.NONE
-        for entry in range(len(fields)):
-            time = _field_time(values, begin, length, row, fields[entry], day_first[entry], zones, zone[row], near[row], year)
-            if time != clock.NONE:
-                f = fields[entry, 3]
-                if f >= 0 and length[row, f] > 0:
-                    p = begin[row, f]
-                    finer = clock.parse(values, p, p + length[row, f], day_first[entry], zones, zone[row], near[row], year)[0]
-                    time = finer if abs(finer - time) < 2 * SECOND else time
-                break
-        if time == clock.NONE:
-            time = header[row] if header[row] != clock.NONE else near[row] if near[row] > 0 else clock.NONE
-        out[row] = time
 
 
 @njit(cache=True, nogil=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -12,6 +13,7 @@ from detector.decode import spans
 from detector.decode.scan import Bytes, pack, signed
 from detector.decode.spans import BAD_STRUCTURE, Spans
 from detector.decode.table import Table
+from detector.decode.wide import find_either, head, same
 
 CEF_HEADER = ("cef.version", "cef.vendor", "cef.product", "cef.device", "cef.signature", "cef.name", "cef.severity")
 _AUTO = 0
@@ -68,58 +70,60 @@ def _keys(fields: Sequence[str]) -> Keys:
 
 
 @njit(cache=True, nogil=True)
-def _value_end(values: Bytes, begin: int, stop: int, separator: int) -> int:
-    p = begin
-    while p < stop and values[p] != separator and values[p] != 9:
-        p += 1
+def _closing(values: Bytes, p: int, stop: int, quote: int) -> int:
+    """Where the closing quote stands, or stop; a backslash guards the byte after it."""
+    p = find_either(values, p, stop, quote, 92)
+    while p < stop and values[p] == 92:
+        p = find_either(values, min(p + 2, stop), stop, quote, 92)
     return p
 
 
-@njit(cache=True, nogil=True)
-def _closing(values: Bytes, begin: int, stop: int, quote: int) -> int:
-    """Where the closing quote stands, or stop; a backslash guards the byte after it."""
-    p = begin
-    while p < stop and values[p] != quote:
-        p += 2 if values[p] == 92 else 1
-    return min(p, stop)
+class _Memory(NamedTuple):
+    """Keys met so far in this batch, known to the table or not; lines of a product name them in much the same order.
+
+    Entry 0 is the beginning of a line. word: first 8 bytes; at, size: where one stands; field: its number or -1;
+    next: the entry that came after it last time; slots: open hash table of entries, 0 = free; used (1,): how many entries.
+    """
+
+    word: NDArray[np.uint64]
+    at: NDArray[np.int64]
+    size: NDArray[np.int64]
+    field: NDArray[np.int32]
+    next: NDArray[np.int32]
+    slots: NDArray[np.int32]
+    used: NDArray[np.int64]
+
+
+_ENTRIES = 512  # a batch with more different keys than this is read a little more slowly
 
 
 @njit(cache=True, nogil=True)
-def _pairs_of(
-    values: Bytes, start: int, stop: int, separator: int, quote: int, prefix: int, row: int,
-    slots: NDArray[np.int32], keys: Bytes, bounds: NDArray[np.int64], begin: NDArray[np.int64], length: NDArray[np.int32],
-) -> bool:  # fmt: skip
-    """One line into its spans; whether there was a pair at all. Of a key that comes twice the first counts."""
-    p, key, found = start, -1, False
-    while p < stop:
-        c = values[p]
-        if _KEY[c]:
-            if key < 0:
-                key = p
-            p += 1
-            continue
-        if c != 61 or key < 0:
-            key = -1
-            p += 1
-            continue
-        low = p + 1
-        if low < stop and values[low] == quote:
-            low += 1
-            high = _closing(values, low, stop, quote)
-            after = high + 1
-        else:
-            if separator == _AUTO:
-                separator = 44 if _value_end(values, low, stop, 44) < _value_end(values, low, stop, 32) else 32
-            high = _value_end(values, low, stop, separator)
-            after = high
-        if not found and prefix >= 0 and key > start:
-            begin[row, prefix], length[row, prefix] = start, key - start
-        found = True
-        i = _field(values, key, p, slots, keys, bounds)
-        if i >= 0 and length[row, i] < 0:
-            begin[row, i], length[row, i] = low, high - low
-        p, key = after, -1
-    return found
+def _memory() -> _Memory:
+    return _Memory(
+        np.zeros(_ENTRIES, np.uint64), np.zeros(_ENTRIES, np.int64), np.zeros(_ENTRIES, np.int64), np.full(_ENTRIES, -1, np.int32),
+        np.zeros(_ENTRIES, np.int32), np.zeros(2 * _ENTRIES, np.int32), np.ones(1, np.int64),
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _entry(
+    values: Bytes, key: int, size: int, slots: NDArray[np.int32], keys: Bytes, bounds: NDArray[np.int64], memory: _Memory
+) -> tuple[int, int]:  # fmt: skip
+    """(entry, field) of the key at `key`; entry 0 when the memory is full."""
+    h = _hash(values, key, key + size) & (2 * _ENTRIES - 1)
+    while memory.slots[h] > 0:
+        e = memory.slots[h]
+        if memory.size[e] == size and same(values, key, memory.at[e], size):
+            return signed(e), signed(memory.field[e])
+        h = (h + 1) & (2 * _ENTRIES - 1)
+    found = _field(values, key, key + size, slots, keys, bounds)
+    e = memory.used[0]
+    if e == _ENTRIES:
+        return 0, found
+    memory.word[e], memory.at[e], memory.size[e], memory.field[e] = head(values, key, size), key, size, found
+    memory.slots[h] = e
+    memory.used[0] = e + 1
+    return signed(e), found
 
 
 @njit(cache=True, nogil=True)
@@ -128,8 +132,52 @@ def _pairs(
     slots: NDArray[np.int32], keys: Bytes, bounds: NDArray[np.int64],
     begin: NDArray[np.int64], length: NDArray[np.int32], status: NDArray[np.uint8],
 ) -> None:  # fmt: skip
+    """All lines into their spans. Of a key that comes twice in a line the first counts."""
+    memory = _memory()
+    word, at, sizes, field, following = memory.word, memory.at, memory.size, memory.field, memory.next
     for row in range(len(start)):
-        if not _pairs_of(values, start[row], stop[row], separator, quote, prefix, row, slots, keys, bounds, begin, length):
+        p, end, last, found, between = start[row], stop[row], 0, False, separator
+        while p < end:
+            key = p if not found or values[p] != between else p + 1
+            guess = following[last]
+            size = sizes[guess]
+            entry, i = 0, -1
+            if (  # the key that came here last time, then =
+                guess > 0
+                and key + size < end
+                and values[key + size] == 61
+                and head(values, key, size) == word[guess]
+                and (size <= 8 or same(values, key, at[guess], size))
+                and (key == start[row] or not _KEY[values[key - 1]])
+            ):
+                entry, i, p = guess, field[guess], key + size
+            else:
+                while p < end and not _KEY[values[p]]:
+                    p += 1
+                key = p
+                while p < end and _KEY[values[p]]:
+                    p += 1
+                if p >= end or values[p] != 61:
+                    continue
+                entry, i = _entry(values, key, p - key, slots, keys, bounds, memory)
+                following[last] = entry
+            last = entry
+            low = p + 1
+            if low < end and values[low] == quote:
+                low += 1
+                high = _closing(values, low, end, quote)
+                p = high + 1
+            else:
+                if between == _AUTO:
+                    between = 44 if find_either(values, low, end, 44, 32) < find_either(values, low, end, 32, 9) else 32
+                high = find_either(values, low, end, between, 9)
+                p = high
+            if not found and prefix >= 0 and key > start[row]:
+                begin[row, prefix], length[row, prefix] = start[row], key - start[row]
+            found = True
+            if i >= 0 and length[row, i] < 0:
+                begin[row, i], length[row, i] = low, high - low
+        if not found:
             status[row] = BAD_STRUCTURE
 
 
@@ -157,27 +205,25 @@ def _extension(
     begin: NDArray[np.int64], length: NDArray[np.int32],
 ) -> None:  # fmt: skip
     """key=value key=value; a value goes on until the blank before the next key="""
-    key, open_field = p, -1
-    blank = True  # key began after a blank
+    low, opened = p, -1  # where the open value begins, its field
     while p < stop:
-        c = values[p]
-        if c == 92:
-            p, blank = p + 2, False
-        elif c == 32 or c == 9:
-            p, blank = p + 1, True
-            key = p
-        elif c == 61 and blank and p > key:
-            if open_field >= 0:
-                length[row, open_field] = max(key - 1 - begin[row, open_field], 0)
+        p = find_either(values, p, stop, 61, 92)
+        if p >= stop:
+            break
+        if values[p] == 92:
+            p += 2
+            continue
+        key = p
+        while key > low and _KEY[values[key - 1]]:
+            key -= 1
+        if key < p and (key == low or values[key - 1] == 32 or values[key - 1] == 9):
+            if opened >= 0:
+                length[row, opened] = max(key - 1 - low, 0)
             i = _field(values, key, p, slots, keys, bounds)
-            open_field = i if i >= 0 and length[row, i] < 0 else -1
-            if open_field >= 0:
-                begin[row, i], length[row, i] = p + 1, stop - p - 1
-            p, blank = p + 1, False
-        else:
-            if not _KEY[c]:
-                blank = False
-            p += 1
+            low, opened = p + 1, i if i >= 0 and length[row, i] < 0 else -1
+            if opened >= 0:
+                begin[row, i], length[row, i] = low, stop - low
+        p += 1
 
 
 @njit(cache=True, nogil=True)

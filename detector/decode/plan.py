@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.decode import delimited, ecs, jsonpath, keyvalue, template
+from detector.decode.kernels import Flags
 from detector.decode.scan import Bytes, Lexicon, Packed, lexicon, pack
 from detector.decode.spans import Spans
 from detector.decode.table import HEADER, Outcome, Table, Words, texts
@@ -70,10 +71,9 @@ class Plan:
     words: tuple[tuple[str, ...], ...]  # (K,) their listed words, lower case
     lexicon: Lexicon  # group = index into `asked`
     flags: tuple[tuple[str, str, str], ...]  # (B,) of (field, "~" or "^", text)
-    flag_field: NDArray[np.int32]
-    flag_start: NDArray[np.bool_]  # "^"
-    flag_text: Packed
+    searched: Flags  # the same for the kernel
     absent: Lexicon  # group 0: texts that mean no value
+    longest_absent: int  # bytes
     cuts: tuple[Cut, ...]
     time: Clockwork
     session: NDArray[np.int32]
@@ -152,14 +152,25 @@ def compile_table(table: Table) -> Plan:
         words=tuple(tuple(words) for words in asked.values()),
         lexicon=lexicon([*listed, *nothing]),
         flags=flags,
-        flag_field=np.array([number[name] for name, _, _ in flags], np.int32),
-        flag_start=np.array([kind == "^" for _, kind, _ in flags], np.bool_),
-        flag_text=pack(text.encode() for _, _, text in flags),
+        searched=_searched(table.name, flags, number),
         absent=lexicon([(0, word, ABSENT) for word in table.absent]),
+        longest_absent=max((len(word.encode()) for word in table.absent), default=0),
         cuts=tuple(_cut(number, cut.field, cut.name, cut.after, cut.until) for cut in table.extract),
         time=_clockwork(table, number),
         session=np.array([number[n] for n in table.session], np.int32),
     )
+
+
+def _searched(format_: str, flags: Sequence[tuple[str, str, str]], number: dict[str, int]) -> Flags:
+    if len(flags) > 64 or any(text == "" for _, _, text in flags):
+        raise ValueError(f"{format_}: at most 64 conditions with ~ or ^ in one table, and none of them empty")
+    fields = list(dict.fromkeys(name for name, _, _ in flags))
+    first = np.zeros((len(fields), 256), np.uint64)
+    for b, (name, _, text) in enumerate(flags):
+        for letter in {text.encode()[0], text.upper().encode()[0]}:
+            first[fields.index(name), letter] |= np.uint64(1 << b)
+    texts_ = pack(text.encode() for _, _, text in flags)
+    return Flags(np.array([number[n] for n in fields], np.int32), first, np.array([kind == "^" for _, kind, _ in flags], np.bool_), texts_)
 
 
 def _cut(number: dict[str, int], sources: str | list[str], name: str, after: str, until: str | list[str]) -> Cut:

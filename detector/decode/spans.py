@@ -27,7 +27,7 @@ BAD_STRUCTURE, BAD_JSON, NO_TEMPLATE, NO_LAYOUT, NO_TIMESTAMP, EMPTY, TOO_LONG, 
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """n lines, F source fields.
+    """n lines, F source fields; a field's spans lie side by side in memory (order "F"), since columns are made field by field.
 
     begin    int64 (n, F), where the field's text begins in the buffer (undefined where absent)
     length   int32 (n, F), its bytes; -1 = absent. Quotes are outside, escapes still inside
@@ -43,7 +43,8 @@ class Spans:
 
 def empty(n: int, fields: int) -> Spans:
     """Spans for a tokenizer to fill: all fields absent, all lines OK."""
-    return Spans(np.empty((n, fields), np.int64), np.full((n, fields), -1, np.int32), np.zeros(n, np.uint8), np.zeros(n, np.int32))
+    begin, length = np.empty((n, fields), np.int64, order="F"), np.full((n, fields), -1, np.int32, order="F")
+    return Spans(begin, length, np.zeros(n, np.uint8), np.zeros(n, np.int32))
 
 
 class Tokenizer(Protocol):
