@@ -95,8 +95,8 @@ class Route:
         now = self.clock()
         behind = self._read(now, wait)
         self._keep_informed(now, behind)
-        due = self.merge.ready(behind, now) >= self.topics.batch_records or now - self._emitted >= LINGER
-        taken = self.merge.take(behind, self.topics.batch_records, now) if due else None
+        due = self.merge.ready(behind) >= self.topics.batch_records or now - self._emitted >= LINGER
+        taken = self.merge.take(behind, self.topics.batch_records) if due else None
         if taken is not None:
             self._emitted = now
             return self._emit(taken, behind)
@@ -108,13 +108,14 @@ class Route:
     def _read(self, now: int, wait: float) -> Mapping[Place, int]:
         """Take in what has arrived, unless a whole batch is ready; the places with what is still unread there."""
         behind = self.source.behind()
-        self.source.hold(self.merge.ahead(behind, now))
-        enough = self.merge.ready(behind, now) >= self.topics.batch_records
+        self.source.hold(self.merge.ahead(behind))
+        enough = self.merge.ready(behind) >= self.topics.batch_records
         batches = [] if enough else self.source.poll(wait)
         for place in self.source.lost():  # also without a poll: a member can be expelled at any time
             self.merge.forget(place)
             self._committed.pop(place, None)
-        self.merge.add(batches, self.clock())
+        after = self.clock()
+        self.merge.add(batches, after, waited=0 if enough else after - now)
         return self.source.behind()
 
     def _emit(self, taken: Records, behind: Mapping[Place, int]) -> int:

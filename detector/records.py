@@ -46,7 +46,9 @@ class Records:
 
     def take(self, rows: NDArray[np.integer]) -> Records:
         """The given rows in the given order, values copied into a buffer of their own."""
-        values, bounds = _gather(self.values, self.bounds, np.asarray(rows, np.int64))
+        source = self.values.view()
+        source.flags.writeable = False  # always, so that the kernel compiles once
+        values, bounds = _gather(source, self.bounds, np.asarray(rows, np.int64))
         return Records(
             values, bounds, self.null[rows], self.place[rows],
             self.offsets[rows], self.timestamps[rows], self.places,

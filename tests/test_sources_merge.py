@@ -34,14 +34,14 @@ def names(taken: Records) -> list[bytes]:
 
 def test_rows_leave_in_the_order_of_their_timestamps() -> None:
     merge = Merge()
-    merge.add([rows(A, [1, 4, 6]), rows(B, [2, 3, 9])], NOW)
-    assert seconds(merge.take({A: 0, B: 0}, 100, NOW)) == [1, 2, 3, 4, 6, 9]
+    merge.add([rows(A, [1, 4, 6]), rows(B, [2, 3, 9])], NOW, 0)
+    assert seconds(merge.take({A: 0, B: 0}, 100)) == [1, 2, 3, 4, 6, 9]
 
 
 def test_values_and_places_travel_with_their_rows() -> None:
     merge = Merge()
-    merge.add([rows(A, [1, 4]), rows(C, [2])], NOW)
-    taken = merge.take({A: 0, C: 0}, 100, NOW)
+    merge.add([rows(A, [1, 4]), rows(C, [2])], NOW, 0)
+    taken = merge.take({A: 0, C: 0}, 100)
     assert taken is not None
     assert names(taken) == [b"t/0@0", b"u/0@0", b"t/0@1"]
     assert [taken.places[i] for i in taken.place] == [A, C, A]
@@ -49,96 +49,104 @@ def test_values_and_places_travel_with_their_rows() -> None:
 
 def test_a_place_with_a_backlog_holds_back_what_lies_after_its_last_row() -> None:
     merge = Merge()
-    merge.add([rows(A, [1, 2, 3]), rows(B, [2, 8])], NOW)
-    assert seconds(merge.take({A: 5, B: 0}, 100, NOW)) == [1, 2, 2, 3]
-    merge.add([rows(A, [7], first=3)], NOW)
-    assert seconds(merge.take({A: 1, B: 0}, 100, NOW)) == [7]
-    assert seconds(merge.take({A: 0, B: 0}, 100, NOW)) == [8]
+    merge.add([rows(A, [1, 2, 3]), rows(B, [2, 8])], NOW, 0)
+    assert seconds(merge.take({A: 5, B: 0}, 100)) == [1, 2, 2, 3]
+    merge.add([rows(A, [7], first=3)], NOW, 0)
+    assert seconds(merge.take({A: 1, B: 0}, 100)) == [7]
+    assert seconds(merge.take({A: 0, B: 0}, 100)) == [8]
 
 
 def test_an_idle_place_holds_nobody_back() -> None:
     merge = Merge()
-    merge.add([rows(A, [5])], NOW)
-    assert seconds(merge.take({A: 3, B: 0}, 100, NOW)) == [5]
+    merge.add([rows(A, [5])], NOW, 0)
+    assert seconds(merge.take({A: 3, B: 0}, 100)) == [5]
 
 
-def test_a_place_that_is_behind_but_has_said_nothing_yet_holds_back_until_patience_ends() -> None:
+def test_a_place_that_is_behind_but_says_nothing_holds_back_until_patience_ends() -> None:
     merge = Merge(patience=5 * SECOND)
-    merge.add([rows(A, [5])], NOW)
-    assert merge.take({A: 0, B: 7}, 100, NOW) is None
-    assert merge.take({A: 0, B: 7}, 100, NOW + 4 * SECOND) is None
-    assert seconds(merge.take({A: 0, B: 7}, 100, NOW + 5 * SECOND)) == [5]
+    merge.add([rows(A, [5])], NOW, 0)
+    assert merge.take({A: 0, B: 7}, 100) is None
+    merge.add([], NOW, 4 * SECOND)
+    assert merge.take({A: 0, B: 7}, 100) is None
+    merge.add([], NOW, SECOND)
+    assert seconds(merge.take({A: 0, B: 7}, 100)) == [5]
+
+
+def test_time_in_which_nobody_polled_does_not_count_as_silence() -> None:
+    merge = Merge(patience=5 * SECOND)
+    merge.add([rows(A, [5])], NOW, 0)
+    assert merge.take({A: 0, B: 7}, 100) is None
+    merge.add([], NOW + 3600 * SECOND, 0)
+    assert merge.take({A: 0, B: 7}, 100) is None
 
 
 def test_a_place_keeps_its_own_order_though_its_clock_goes_back() -> None:
     merge = Merge()
-    merge.add([rows(A, [10, 2, 11]), rows(B, [3, 10, 12])], NOW)
-    assert seconds(merge.take({A: 0, B: 0}, 100, NOW)) == [3, 10, 2, 10, 11, 12]
+    merge.add([rows(A, [10, 2, 11]), rows(B, [3, 10, 12])], NOW, 0)
+    assert seconds(merge.take({A: 0, B: 0}, 100)) == [3, 10, 2, 10, 11, 12]
 
 
 def test_a_clock_in_the_future_does_not_make_its_place_wait_for_the_others_to_get_there() -> None:
     merge = Merge()
-    merge.add([rows(A, [999_999]), rows(B, [20_000])], NOW)
-    assert seconds(merge.take({A: 1, B: 1}, 100, NOW)) == [999_999, 20_000]
+    merge.add([rows(A, [999_999]), rows(B, [20_000])], NOW, 0)
+    assert seconds(merge.take({A: 1, B: 1}, 100)) == [999_999, 20_000]
 
 
 def test_what_does_not_fit_into_a_batch_leaves_with_the_next() -> None:
     merge = Merge()
-    merge.add([rows(A, [1, 3, 5]), rows(B, [2, 4, 6])], NOW)
-    assert [seconds(merge.take({A: 0, B: 0}, 4, NOW)) for _ in range(3)] == [[1, 2, 3, 4], [5, 6], []]
+    merge.add([rows(A, [1, 3, 5]), rows(B, [2, 4, 6])], NOW, 0)
+    assert [seconds(merge.take({A: 0, B: 0}, 4)) for _ in range(3)] == [[1, 2, 3, 4], [5, 6], []]
 
 
 def test_the_next_offset_is_that_of_the_first_row_that_waits() -> None:
     merge = Merge()
-    merge.add([rows(A, [1, 9], first=40), rows(A, [9, 9], first=50), rows(B, [2], first=7)], NOW)
+    merge.add([rows(A, [1, 9], first=40), rows(A, [9, 9], first=50), rows(B, [2], first=7)], NOW, 0)
     assert (merge.next_offset(A), merge.next_offset(B)) == (40, 7)
-    merge.take({A: 0, B: 0}, 3, NOW)
+    merge.take({A: 0, B: 0}, 3)
     assert (merge.next_offset(A), merge.next_offset(B), merge.next_offset(C)) == (50, None, None)
 
 
 def test_a_full_buffer_lets_the_oldest_rows_go_though_somebody_is_behind() -> None:
     merge = Merge(most=1000)
-    merge.add([rows(A, range(20, 60)), rows(B, [1])], NOW)
-    taken = merge.take({A: 1, B: 9}, 30, NOW)
+    merge.add([rows(A, range(20, 60)), rows(B, [1])], NOW, 0)
+    taken = merge.take({A: 1, B: 9}, 30)
     assert seconds(taken) == [1, *range(20, 49)]
     assert merge.size <= 1000
-    assert merge.take({A: 1, B: 9}, 30, NOW) is None
+    assert merge.take({A: 1, B: 9}, 30) is None
 
 
 def test_places_that_are_far_ahead_are_named_and_the_one_that_all_wait_for_is_not() -> None:
     merge = Merge(most=8000)
-    merge.add([rows(A, range(100, 150)), rows(B, range(10))], NOW)
-    assert merge.ahead({A: 1, B: 9}, NOW) == [A]
-    assert merge.ahead({A: 1, B: 0}, NOW) == []
+    merge.add([rows(A, range(100, 150)), rows(B, range(10))], NOW, 0)
+    assert merge.ahead({A: 1, B: 9}) == [A]
+    assert merge.ahead({A: 1, B: 0}) == []
 
 
 def test_being_held_does_not_count_as_silence() -> None:
     merge = Merge(most=8000, patience=5 * SECOND)
-    merge.add([rows(A, range(100, 150)), rows(B, range(10))], NOW)
-    for later in range(1, 5):
-        merge.ahead({A: 1, B: 9}, NOW + later * SECOND)
-    merge.add([rows(B, [200], first=10)], NOW + 8 * SECOND)
-    assert seconds(merge.take({A: 1, B: 9}, 1000, NOW + 8 * SECOND))[-1] == 149
+    merge.add([rows(A, range(100, 150)), rows(B, range(10))], NOW, 0)
+    merge.add([], NOW, 4 * SECOND)
+    assert merge.ahead({A: 1, B: 9}) == [A]
+    merge.add([rows(B, [200], first=10)], NOW, 4 * SECOND)
+    assert seconds(merge.take({A: 1, B: 9}, 1000))[-1] == 149
 
 
 def test_what_was_forgotten_never_leaves() -> None:
     merge = Merge()
-    merge.add([rows(A, [1, 2]), rows(B, [3])], NOW)
+    merge.add([rows(A, [1, 2]), rows(B, [3])], NOW, 0)
     merge.forget(A)
-    assert seconds(merge.take({B: 0}, 100, NOW)) == [3]
+    assert seconds(merge.take({B: 0}, 100)) == [3]
     assert merge.size == 0
 
 
 def run(source: MemorySource, merge: Merge, batch: int) -> list[Records]:
     """What ROUTE does: poll, add, take all that may leave, until nothing is left."""
     taken: list[Records] = []
-    now = NOW
     while any(source.behind().values()) or merge.size > 0:
-        source.hold(merge.ahead(source.behind(), now))
-        merge.add(source.poll(0), now)
-        while (rows_now := merge.take(source.behind(), batch, now)) is not None:
+        source.hold(merge.ahead(source.behind()))
+        merge.add(source.poll(0), NOW, SECOND // 100)
+        while (rows_now := merge.take(source.behind(), batch)) is not None:
             taken.append(rows_now)
-        now += SECOND // 100
     return taken
 
 

@@ -6,8 +6,8 @@ Pure: no clock, no source; `now` (µs since the epoch) is an argument.
 - Each place keeps its own order. A row's key is the running maximum of its place's timestamps, so keys never fall.
 - Rows leave in the order of their keys, ties by place, up to the oldest key that a place with a backlog has been
   read to: nothing older can come from it any more.
-- A place without backlog holds nobody back, nor does one that has been silent for `patience` although it is said to be
-  behind (an open transaction looks like that).
+- A place without backlog holds nobody back, nor does one that was silent through `patience` of polling although it is said
+  to be behind (an open transaction looks like that). Time in which nobody polled does not count.
 - The buffer is bounded: above `most` bytes the oldest rows leave although somebody may still deliver older ones, and
   from a quarter of that on `ahead` names the places that should not be read on for a while.
 """
@@ -37,7 +37,7 @@ class _Queue:
     begun: int = 0  # rows of batches[0] that have left
     high: int = NEVER  # running maximum of all timestamps read
     size: int = 0  # bytes
-    heard: int = NEVER  # when the last records came
+    silent: int = 0  # µs of polling since the last records came
 
     def ready(self, limit: int, most: int) -> NDArray[np.int64]:
         """The keys of the first rows, at most `most`, none above `limit`."""
@@ -68,7 +68,7 @@ class _Queue:
         self.keys.append(keys)
         self.high = int(keys[-1])
         self.size += _size(records, 0, len(records))
-        self.heard = now
+        self.silent = 0
 
     def pop(self, rows: int) -> list[Records]:
         """The next `rows` rows, as pieces of the batches."""
@@ -91,7 +91,7 @@ class Merge:
     """Rows that wait for their turn. One instance per ROUTE; forget a place when it is taken away."""
 
     def __init__(self, *, most: int = 256 << 20, patience: int = 5 * SECOND) -> None:
-        """most: bytes that may wait; patience: µs that a silent place holds the others back."""
+        """most: bytes that may wait; patience: µs of polling that a silent place holds the others back."""
         self._most, self._patience = most, patience
         self._queues: dict[Place, _Queue] = {}
 
@@ -100,12 +100,14 @@ class Merge:
         """Bytes that wait."""
         return sum(queue.size for queue in self._queues.values())
 
-    def add(self, batches: list[Records], now: int) -> None:
-        """Records as a source's `poll` hands them over, each batch of one place."""
+    def add(self, batches: list[Records], now: int, waited: int) -> None:
+        """What a source's `poll` has handed over, each batch of one place, and how long it took, µs."""
+        for queue in self._queues.values():
+            queue.silent += waited
         for records in batches:
             if len(records) > 0:
                 (place,) = records.places
-                self._queues.setdefault(place, _Queue(heard=now)).push(records, now)
+                self._queues.setdefault(place, _Queue()).push(records, now)
 
     def forget(self, place: Place) -> None:
         """Drop what waits from a place; its next records begin anew."""
@@ -115,12 +117,12 @@ class Merge:
         """Drop everything, after an aborted transaction."""
         self._queues.clear()
 
-    def take(self, behind: Mapping[Place, int], rows: int, now: int) -> Records | None:
+    def take(self, behind: Mapping[Place, int], rows: int) -> Records | None:
         """The next at most `rows` rows in order, None when none may leave yet.
 
         behind: the places that are read, with the number of records still unread (0 = idle).
         """
-        limit = ALL if self.size > self._most else self._limit(behind, now)
+        limit = ALL if self.size > self._most else self._limit(behind)
         queues = [queue for _, queue in sorted(self._queues.items()) if queue.batches]
         heads = [queue.ready(limit, rows) for queue in queues]
         if sum(map(len, heads)) == 0:
@@ -133,9 +135,9 @@ class Merge:
         where = order - skipped[source]
         return taken if np.array_equal(where, np.arange(len(where))) else taken.take(where)
 
-    def ready(self, behind: Mapping[Place, int], now: int) -> int:
-        """How many rows may leave now."""
-        limit = ALL if self.size > self._most else self._limit(behind, now)
+    def ready(self, behind: Mapping[Place, int]) -> int:
+        """How many rows may leave."""
+        limit = ALL if self.size > self._most else self._limit(behind)
         return sum(queue.count(limit) for queue in self._queues.values())
 
     def oldest(self, behind: Mapping[Place, int]) -> int | None:
@@ -152,24 +154,24 @@ class Merge:
         queue = self._queues.get(place)
         return None if queue is None or not queue.batches else int(queue.batches[0].offsets[queue.begun])
 
-    def ahead(self, behind: Mapping[Place, int], now: int) -> list[Place]:
+    def ahead(self, behind: Mapping[Place, int]) -> list[Place]:
         """The places that have been read further than the others need, while the buffer fills; do not fetch from them."""
         if self.size * 4 < self._most:
             return []
-        limit = self._limit(behind, now)
+        limit = self._limit(behind)
         share = self._most // (4 * max(len(behind), 1))
         found = [place for place, queue in self._queues.items() if queue.high > limit and queue.size > share]
         for place in found:
-            self._queues[place].heard = now  # silent by our own wish
+            self._queues[place].silent = 0  # by our own wish
         return found
 
-    def _limit(self, behind: Mapping[Place, int], now: int) -> int:
+    def _limit(self, behind: Mapping[Place, int]) -> int:
         """The key up to which every place with a backlog has been read."""
         highs = [ALL]
         for place, unread in behind.items():
             if unread > 0:
-                queue = self._queues.setdefault(place, _Queue(heard=now))
-                if now - queue.heard < self._patience:
+                queue = self._queues.setdefault(place, _Queue())
+                if queue.silent < self._patience:
                     highs.append(queue.high)
         return min(highs)
 
