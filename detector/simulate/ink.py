@@ -143,13 +143,13 @@ def render(
     zone: Int64, newline: bool, out: NDArray[np.uint8], bounds: Int64,
 ) -> None:  # fmt: skip
     """Writes the lines in the given order one after the other into `out`."""
-    at = 0
+    at = int(bounds[0])  # 0, but no literal: for a literal numba would compile everything below twice
     for place in range(len(order)):
         line = order[place]
         for k in range(operations[numbers[line]], operations[numbers[line] + 1]):
             kind = kinds[k]
             if kind == LITERAL:
-                at = _copy(out, at, literals, which[k], lengths[k])
+                at = _copy(out, at, literals, int(which[k]), int(lengths[k]))
                 continue
             value = times[line] if which[k] < 0 else arguments[first[line] + which[k]]
             if kind == INT:
