@@ -58,7 +58,7 @@ class Killed(Exception):
 
 
 class Deadly(Store):
-    """Dies before or after the write of one batch in ten."""
+    """Dies before or after the write of one batch in ten, and between the snapshots of the lane's shards."""
 
     def __init__(self, conninfo: str, draw: np.random.Generator) -> None:
         super().__init__(conninfo)
@@ -72,6 +72,12 @@ class Deadly(Store):
         if fate > 0.95:
             raise Killed
         return answer
+
+
+    def save_snapshot(self, claim: Claim, next_: int, schema: str, payload: bytes, now: int) -> None:
+        super().save_snapshot(claim, next_, schema, payload, now)
+        if self._draw.random() < 0.3:
+            raise Killed
 
 
 class Slow(Store):
