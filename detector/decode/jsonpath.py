@@ -22,6 +22,7 @@ from detector.decode import spans
 from detector.decode.scan import pack
 from detector.decode.spans import BAD_JSON, OK, Spans
 from detector.decode.table import HEADER, Table, texts
+from detector.decode.wide import find_either
 
 _DEPTH = 64  # open brackets that we follow; no log nests deeper
 
@@ -95,48 +96,37 @@ def _place(values: Bytes, at: int, end: int, node: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _below(paths: Paths, node: int, values: Bytes, at: int, end: int) -> int:
+def _below(
+    table: NDArray[np.int32], parent: NDArray[np.int32], child: NDArray[np.int32], known: Bytes, bounds: Ints,
+    node: int, values: Bytes, at: int, end: int,
+) -> int:  # fmt: skip
     """The node under `node` for the key values[at:end], -1 when nothing below it is wanted."""
-    mask = len(paths.table) - 1
+    mask = len(table) - 1
     place = _place(values, at, end, node) & mask
     while True:
-        edge = paths.table[place]
+        edge = table[place]
         if edge < 0:
             return -1
-        low = paths.bounds[edge]
-        if paths.parent[edge] == node and paths.bounds[edge + 1] - low == end - at:
+        low = bounds[edge]
+        if parent[edge] == node and bounds[edge + 1] - low == end - at:
             same = at
-            while same < end and values[same] == paths.texts[low + same - at]:
+            while same < end and values[same] == known[low + same - at]:
                 same += 1
             if same == end:
-                return int(paths.child[edge])
+                return int(child[edge])
         place = (place + 1) & mask
 
 
 @njit(cache=True, nogil=True)
 def _quote(values: Bytes, at: int, end: int) -> int:
     """Where the string that begins at `at` (after its opening quote) closes, -1 when it does not."""
-    while at < end:
-        byte = values[at]
-        if byte == 34:
+    while True:
+        at = find_either(values, at, end, 34, 92)
+        if at >= end:
+            return -1
+        if values[at] == 34:
             return at
-        at += 2 if byte == 92 else 1
-    return -1
-
-
-@njit(cache=True, nogil=True)
-def _key(values: Bytes, at: int, end: int, paths: Paths, node: int) -> tuple[int, int]:
-    """Read a key after its opening quote: (closing quote or -1, node it leads to or -1)."""
-    start = at
-    while at < end and node >= 0:
-        byte = values[at]
-        if byte == 34:
-            return at, _below(paths, node, values, start, at)
-        if byte == 46:
-            node = _below(paths, node, values, start, at)
-            start = at + 1
-        at += 2 if byte == 92 else 1
-    return _quote(values, at, end), -1
+        at += 2
 
 
 @njit(cache=True, nogil=True)
@@ -167,11 +157,13 @@ def _scalar(values: Bytes, at: int, end: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _scan(
-    values: Bytes, at: int, end: int, paths: Paths, begin: Ints, length: NDArray[np.int32],
-    ranks: NDArray[np.int32], nodes: Ints, lists: NDArray[np.bool_], opened: Ints,
+    values: Bytes, at: int, end: int, table: NDArray[np.int32], parent: NDArray[np.int32], child: NDArray[np.int32],
+    known: Bytes, bounds: Ints, found: NDArray[np.int32], rank: NDArray[np.int32], whole: NDArray[np.int32],
+    begin: Ints, length: NDArray[np.int32], ranks: NDArray[np.int32], nodes: Ints, lists: NDArray[np.bool_], opened: Ints,
 ) -> int:  # fmt: skip
     """Walk one object and fill the spans of its fields; answers the status. One state machine, kept in one piece for speed.
 
+    table … whole: the parts of Paths (numba counts references each time a tuple's array is read)
     ranks int32 (F), of the path that each field has its value from
     nodes int64 (_DEPTH), lists bool (_DEPTH), opened int64 (_DEPTH): of each open bracket the wanted node (-1 none),
     whether it is [, and where it stands
@@ -186,8 +178,17 @@ def _scan(
         if _blank(byte):
             at += 1
         elif byte == 34 and expects < 2:
-            closing, node = _key(values, at + 1, end, paths, int(nodes[depth]))
-            if closing < 0:
+            closing, node, start = at + 1, int(nodes[depth]), at + 1
+            while node >= 0 and closing < end and values[closing] != 34:
+                if values[closing] == 46:
+                    node = _below(table, parent, child, known, bounds, node, values, start, closing)
+                    start = closing + 1
+                closing += 2 if values[closing] == 92 else 1
+            if node >= 0 and closing < end:
+                node = _below(table, parent, child, known, bounds, node, values, start, closing)
+            elif node < 0:
+                closing = _quote(values, closing, end)
+            if closing < 0 or closing >= end:
                 return BAD_JSON
             at = _skip(values, closing + 1, end)
             if at == end or values[at] != 58:
@@ -199,7 +200,7 @@ def _scan(
             at += 1
         elif (byte == 125 and not lists[depth] and (expects == 0 or expects == 3)) or (byte == 93 and lists[depth] and expects >= 3):
             if byte == 93 and nodes[depth] >= 0:
-                field = paths.whole[nodes[depth]]
+                field = whole[nodes[depth]]
                 if field >= 0 and length[field] < 0:
                     begin[field], length[field] = opened[depth], at + 1 - opened[depth]
             depth -= 1
@@ -225,10 +226,10 @@ def _scan(
             if stop < start or (stop == start and byte != 34):
                 return BAD_JSON
             if node >= 0 and byte != 110:
-                field = paths.found[node]
-                if field >= 0 and stop > start and (length[field] < 0 or paths.rank[node] < ranks[field]):
-                    begin[field], length[field], ranks[field] = start, stop - start, paths.rank[node]
-                field = paths.whole[node]
+                field = found[node]
+                if field >= 0 and stop > start and (length[field] < 0 or rank[node] < ranks[field]):
+                    begin[field], length[field], ranks[field] = start, stop - start, rank[node]
+                field = whole[node]
                 if field >= 0 and length[field] < 0 and not lists[depth]:
                     begin[field], length[field] = start, stop - start
             at = stop + 1 if byte == 34 else stop
@@ -240,10 +241,14 @@ def _scan(
 def _split(values: Bytes, start: Ints, stop: Ints, paths: Paths, begin: Ints, length: NDArray[np.int32], status: Bytes) -> None:
     """Walk n objects; begin and length are (F, n): each object is walked into a row of its own, which is then copied."""
     nodes, opened, lists = np.zeros(_DEPTH, np.int64), np.zeros(_DEPTH, np.int64), np.zeros(_DEPTH, np.bool_)
+    table, parent, child, known, bounds, found, rank, whole = paths
     fields = begin.shape[0]
     places, sizes, ranks = np.zeros(fields, np.int64), np.full(fields, -1, np.int32), np.zeros(fields, np.int32)
     for row in range(len(start)):
-        status[row] = _scan(values, start[row], stop[row], paths, places, sizes, ranks, nodes, lists, opened)
+        status[row] = _scan(
+            values, start[row], stop[row], table, parent, child, known, bounds, found, rank, whole,
+            places, sizes, ranks, nodes, lists, opened,
+        )  # fmt: skip
         for field in range(fields):
             if sizes[field] >= 0:
                 begin[field, row], length[field, row], sizes[field] = places[field], sizes[field], -1

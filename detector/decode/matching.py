@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from detector.decode.spans import NO_TEMPLATE, OK
+from detector.decode.wide import find_either
 
 LIT, RUN, UNTIL, LAST, REST, SPLIT, JUMP, DONE = range(8)
 LEADING = 40  # bytes of a leading literal that the trie knows; the rest is compared like any literal
@@ -53,11 +54,14 @@ def _equal(values: Bytes, at: int, end: int, pool: Bytes, literal: int, size: in
 
 @njit(cache=True, nogil=True)
 def _find(values: Bytes, at: int, end: int, pool: Bytes, literal: int, size: int) -> int:
-    first = pool[literal]
-    for i in range(at, end - size + 1):
-        if values[i] == first and _equal(values, i, end, pool, literal, size):
-            return i
-    return -1
+    first = int(pool[literal])
+    while True:
+        at = find_either(values, at, end, first, first)
+        if at + size > end:
+            return -1
+        if _equal(values, at, end, pool, literal, size):
+            return at
+        at += 1
 
 
 @njit(cache=True, nogil=True)
@@ -89,15 +93,14 @@ def _rest(values: Bytes, at: int, end: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _match(
-    values: Bytes, at: int, end: int, program: Program, pc: int, begin: Ints, length: NDArray[np.int32],
-    stack: Ints, trail: Ints,
+    values: Bytes, at: int, end: int, ops: NDArray[np.int32], pool: Bytes, klass: Bytes, pc: int,
+    begin: Ints, length: NDArray[np.int32], stack: Ints, trail: Ints,
 ) -> int:  # fmt: skip
     """Run the program that starts at op `pc` over values[at:end]: where it ended, or -1.
 
     A choice that fails later is taken back: `stack` holds (op, position, fields written then, where the hole began or -1),
     `trail` the fields written. One loop, kept in one piece: it is the whole cost of a line.
     """
-    ops, pool = program.ops, program.pool
     depth, used, steps = 0, 0, 0
     allowed = _WORK + end - at
     while True:
@@ -108,7 +111,7 @@ def _match(
             ok = _equal(values, at, end, pool, a, b)
             size = b
         elif code == RUN:
-            size = _run(values, at, end, program.klass, a)
+            size = _run(values, at, end, klass, a)
             ok = size > 0
         elif code >= UNTIL and code <= LAST:
             found = _find(values, at, end, pool, a, b) if code == UNTIL else _find_last(values, at, end, pool, a, b)
@@ -177,42 +180,40 @@ def _walk(values: Bytes, at: int, end: int, trie: NDArray[np.int32], states: Int
 
 
 @njit(cache=True, nogil=True)
-def _line(
-    values: Bytes, at: int, end: int, program: Program, begin: Ints, length: NDArray[np.int32], unknown: int,
-    stack: Ints, trail: Ints, states: Ints,
-) -> tuple[int, int]:  # fmt: skip
-    """(variant, status) of one line: the template with the longest fitting beginning, those that ignore last."""
-    if program.prefix >= 0:
-        at = _match(values, at, end, program, program.prefix, begin, length, stack, trail)
-        if at < 0:
-            return -1, NO_TEMPLATE
-    deepest = _walk(values, at, end, program.trie, states)
-    known = 0  # the longest beginning whose template did not fit
-    for ignoring in (False, True):
-        for depth in range(deepest, -1 if not ignoring else known - 1, -1):
-            state = states[depth]
-            for k in range(program.starts[state], program.starts[state + 1]):
-                variant = program.variant[k]
-                if program.ignore[variant] != ignoring:
-                    continue
-                if _match(values, at, end, program, program.entry[k], begin, length, stack, trail) >= 0:
-                    return variant, OK
-                known = max(known, depth)
-    return -1, NO_TEMPLATE if known > 0 else unknown
-
-
-@njit(cache=True, nogil=True)
 def split(
     values: Bytes, start: Ints, stop: Ints, program: Program, begin: Ints, length: NDArray[np.int32],
     variant: NDArray[np.int32], status: Bytes, unknown: int,
 ) -> None:  # fmt: skip
     """Match n lines; begin and length are (F, n): each line is matched into a row of its own, which is then copied."""
-    stack = np.empty((_STACK, 4), np.int64)
+    ops, pool, klass, trie, starts, entry, variants, ignore, prefix = program
     fields = begin.shape[0]
+    stack, states = np.empty((_STACK, 4), np.int64), np.empty(LEADING + 1, np.int64)
     trail, places, sizes = np.empty(fields + 1, np.int64), np.empty(fields, np.int64), np.full(fields, -1, np.int32)
-    states = np.empty(LEADING + 1, np.int64)
     for row in range(len(start)):
-        variant[row], status[row] = _line(values, start[row], stop[row], program, places, sizes, unknown, stack, trail, states)
+        at, end = start[row], stop[row]
+        if prefix >= 0:
+            at = _match(values, at, end, ops, pool, klass, prefix, places, sizes, stack, trail)
+        chosen = -1
+        if at >= 0:
+            deepest = _walk(values, at, end, trie, states)
+            known = 0  # the longest beginning whose template did not fit
+            # The template with the longest fitting beginning; those that ignore are asked last.
+            for ignoring in (False, True):
+                depth = deepest
+                while chosen < 0 and depth >= (known if ignoring else 0):
+                    k, last = starts[states[depth]], starts[states[depth] + 1]
+                    while chosen < 0 and k < last:
+                        if ignore[variants[k]] == ignoring:
+                            if _match(values, at, end, ops, pool, klass, entry[k], places, sizes, stack, trail) >= 0:
+                                chosen = variants[k]
+                            elif not ignoring:
+                                known = max(known, depth)
+                        k += 1
+                    depth -= 1
+            status[row] = OK if chosen >= 0 else NO_TEMPLATE if known > 0 else unknown
+        else:
+            status[row] = NO_TEMPLATE
+        variant[row] = chosen
         for field in range(fields):
             if sizes[field] >= 0:
                 begin[field, row], length[field, row], sizes[field] = places[field], sizes[field], -1
