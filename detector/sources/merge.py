@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.records import Place, Records, concat
+from detector.records import Place, Records, interleave
 
 SECOND = 1_000_000  # µs
 ROW_BYTES = 64  # what a row costs besides its value
@@ -130,10 +130,9 @@ class Merge:
         order = np.argsort(np.concatenate(heads), kind="stable")[:rows]  # rows of all heads, one head after the other
         source = np.repeat(np.arange(len(heads)), [len(head) for head in heads])[order]
         counts = np.bincount(source, minlength=len(heads))  # keys never fall, so each queue gives up a beginning of its head
-        taken = concat([part for queue, count in zip(queues, counts.tolist(), strict=True) for part in queue.pop(count)])
+        pieces = [part for queue, count in zip(queues, counts.tolist(), strict=True) for part in queue.pop(count)]
         skipped = np.cumsum([0] + [len(head) for head in heads[:-1]]) - np.cumsum([0, *counts[:-1]])
-        where = order - skipped[source]
-        return taken if np.array_equal(where, np.arange(len(where))) else taken.take(where)
+        return interleave(pieces, order - skipped[source])
 
     def ready(self, behind: Mapping[Place, int]) -> int:
         """How many rows may leave."""
