@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import CoordinatorNotAvailableError, GroupIdNotFoundError, KafkaError, NotCoordinatorError
 
 from detector.config import Config, ConfigError, Kafka
 from detector.configload import load
@@ -114,11 +114,23 @@ def _own_topics(admin: Any, kafka: Kafka, there: set[str]) -> Iterator[Finding]:
 
 def _instance(admin: Any, kafka: Kafka) -> Iterator[Finding]:
     group, name = f"{kafka.group}-route", f"{kafka.group}-route-{kafka.instance}"
-    described = admin.describe_groups([group])
+    described = _patiently(lambda: admin.describe_groups([group]))
     members = [m for g in _values(described) for m in g.get("members", ())]
     running = [m for m in members if m.get("group_instance_id") == name]
     text = "is running now; a second start with this name would take over from it" if running else "is free"
     yield Finding(f"instance {name}", True, text)
+
+
+def _patiently(ask: Callable[[], Any]) -> Any:
+    """A broker that has never had a group makes its coordinator at the first question and says no until then."""
+    for _ in range(20):
+        try:
+            return ask()
+        except (CoordinatorNotAvailableError, NotCoordinatorError):
+            time.sleep(0.25)
+        except GroupIdNotFoundError:
+            return []
+    return ask()
 
 
 def _values(described: Any) -> list[Any]:
@@ -135,6 +147,10 @@ def _raw_topics(config: Config, shared: dict[str, Any], there: set[str]) -> Iter
         try:
             places = [TopicPartition(topic.name, p) for p in sorted(consumer.partitions_for_topic(topic.name) or ())]
             ends = consumer.end_offsets(places)
+            consumer.assign(places)
+            for place, end in ends.items():
+                consumer.seek(place, max(0, end - 1))
+            consumer.poll(timeout_ms=2000, max_records=1)  # a user without READ is refused here
             yield Finding(f"topic {topic.name}", True, f"{len(places)} partitions, {sum(ends.values()):,} records written so far")
         except KafkaError as error:
             yield Finding(f"topic {topic.name}", False, f"cannot be read ({type(error).__name__}); allow READ and DESCRIBE for this user")
