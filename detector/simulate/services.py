@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from detector.simulate import hosts, places
@@ -24,36 +26,45 @@ GUESSES = _GUESSES_TEXT.split()
 def scheduled(desk: Desk) -> None:
     """svc-backup at night, svc-monitor every ten minutes, cron, partners who deliver files every hour or so."""
     _backup(desk)
-    for server in WINDOWS:
-        _, times = ticks(desk.auth.start, desk.auth.end, 10 * MINUTE, np.array([server.address % 97 * SECOND]))
-        hosts.session(desk.auth, desk.rng, times, _service(desk, "svc-monitor", server, places.MONITOR, len(times)))
-    for server in LINUX:
-        _, times = ticks(desk.auth.start, desk.auth.end, 20 * MINUTE, np.array([(server.address % 3 * 7 * 60 + 1) * SECOND]))
-        for later, line in ((0, "opened"), (2, "closed")):
-            cron: Columns = {"host": desk.auth.press.text(server.name), "pid": 40_000 + times // SECOND % 900_000}
-            desk.auth.add(f"CRON.{hosts.flavour(server.site)}.{line}", times + later * SECOND, cron)
+    which, times = ticks(desk.auth.start, desk.auth.end, 10 * MINUTE, np.arange(len(WINDOWS)) * 71 * SECOND)
+    hosts.session(desk.auth, desk.rng, times, _service(desk, "svc-monitor", WINDOWS, which, places.MONITOR))
+    for form in ("bsd", "ietf"):
+        _cron(desk, form)
+    _partners(desk)
+
+
+def _cron(desk: Desk, form: str) -> None:
+    machines = [server for server in LINUX if hosts.flavour(server.site) == form]
+    which, times = ticks(desk.auth.start, desk.auth.end, 20 * MINUTE, np.arange(len(machines)) % 3 * 7 * MINUTE + SECOND)
+    names = desk.auth.press.texts(server.name for server in machines)
+    cron: Columns = {"host": names[which], "pid": 40_000 + times // SECOND % 900_000}
+    for later, line in ((0, "opened"), (2, "closed")):
+        desk.auth.add(f"CRON.{form}.{line}", times + later * SECOND, cron)
+
+
+def _partners(desk: Desk) -> None:
     partner, times = ticks(desk.auth.start, desk.auth.end, HOUR, np.arange(PARTNERS) * 9 * MINUTE)
+    users = desk.auth.press.texts(f"lieferant{k + 1}" for k in range(PARTNERS))
     for method, rows in (("publickey", partner < 4), ("password", partner >= 4)):
         who = partner[rows]
-        user = desk.auth.press.texts(f"lieferant{k + 1}" for k in range(PARTNERS))[who]
         columns: Columns = {
-            "host": "sftp-leitstelle",
-            "src": places.ip("192.0.2.16") + who * 3,
-            "uid": 2000 + who,
-            "key": desk.people.key[who],
-        }
+            "host": "sftp-leitstelle", "src": places.ip("192.0.2.16") + who * 3, "uid": 2000 + who, "key": desk.people.key[who],
+            "user": users[who],
+        }  # fmt: skip
         at = times[rows] + desk.rng.integers(0, MINUTE, len(who))
-        hosts.ssh_logins(desk.auth, desk.rng, places.LEITSTELLE, at, {**columns, "user": user}, method=method, seconds=20)
+        hosts.ssh_logins(desk.auth, desk.rng, places.LEITSTELLE, at, columns, method=method, seconds=20)
 
 
-def _service(desk: Desk, account: str, server: places.Server, source: tuple[str, ...], n: int) -> dict[str, Int64]:
+def _service(
+    desk: Desk, account: str, servers: Sequence[places.Server], which: Int64, source: tuple[str, ...]
+) -> dict[str, Int64]:  # fmt: skip
+    """The columns of a service account's logins at servers[which]."""
     press = desk.auth.press
-    fixed = {
-        "user": press.text(account), "sid": press.text(_SERVICE_SID + "1150"),
-        "domain": press.text(hosts.DOMAINS[server.site]), "src": int(places.addresses(source)[server.site]),
-        "host": hosts.qualified(press, server.name) if server.windows else press.text(server.name),
-    }  # fmt: skip
-    return {name: np.full(n, value) for name, value in fixed.items()} | {"sport": desk.ports(n)}
+    site = np.array([server.site for server in servers])[which]
+    host = np.array([hosts.qualified(press, s.name) if s.windows else press.text(s.name) for s in servers])[which]
+    fixed = {"user": np.full(len(which), press.text(account)), "sid": np.full(len(which), press.text(_SERVICE_SID + "1150"))}
+    place = {"domain": press.texts(hosts.DOMAINS)[site], "src": places.addresses(source)[site], "host": host}
+    return {**fixed, **place, "sport": desk.ports(len(which))}
 
 
 def _backup(desk: Desk) -> None:
@@ -63,7 +74,7 @@ def _backup(desk: Desk) -> None:
         if not desk.auth.start <= begin < desk.auth.end:
             continue
         times = np.array([begin])
-        columns = _service(desk, "svc-backup", server, places.BACKUP, 1)
+        columns = _service(desk, "svc-backup", (server,), np.zeros(1, np.int64), places.BACKUP)
         if server.windows:
             hosts.session(desk.auth, desk.rng, times, columns, special=True)
         else:

@@ -160,7 +160,7 @@ class Sheet:
         for j, name in enumerate(compiled.arguments):
             value = columns[name]
             arguments[:, j] = self.press.text(value) if isinstance(value, str) else value
-        self._parts.append(_Part(compiled, np.clip(times, self.start, self.end - 1), arguments, truth, delay))
+        self._parts.append(_Part(compiled, np.minimum(np.maximum(times, self.start), self.end - 1), arguments, truth, delay))
 
     def print(self, *, newline: bool = False) -> Printed:
         """All lines added so far, by arrival time; lines of one moment in the order in which they were added."""
