@@ -148,9 +148,9 @@ def simulate_to(
     """Writes the simulated days into `out`, or produces them into the configured Kafka; returns what was done."""
     chosen: str | tuple[str, ...] = attacks if attacks in ("all", "none") else tuple(attacks.split(","))
     city = City(seed=seed, people=people, start=datetime(2026, 3, 2, tzinfo=UTC), attacks=chosen, attacks_from_day=min(1, days - 1))
-    if (out is None) == (config_path is None):
-        raise ConfigError("say where to: --out DIR for files, or --kafka for the configured brokers")
-    if out is not None:
+    if out is None and config_path is None:
+        raise ConfigError("say where to: --out DIR for files, or --kafka for the configured brokers (with --out DIR for labels.jsonl)")
+    if out is not None and config_path is None:
         write(city, days, out)
         return f"{out}: firewall.log, auth.log, labels.jsonl and city.toml for {days} days"
     assert config_path is not None
@@ -161,4 +161,7 @@ def simulate_to(
     labels = produce(city, 0, days * city.windows_per_day, lambda topic, value, at: producer.send(topic, value=value, timestamp_ms=at))
     producer.flush()
     producer.close()
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "labels.jsonl").write_text("".join(f"{line}\n" for line in labels.json_lines()))
     return f"{sum(labels.counts.values()):,} lines to {config.kafka.bootstrap_servers}"
