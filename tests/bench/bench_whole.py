@@ -69,9 +69,7 @@ def metric(url: str, name: str) -> float:
 
 def produce(address: str, lines: int, *, seed: int = 0, per_second: float = 0.0, now: bool = False) -> float:
     """Lines into the topic, round robin over partitions by hundreds; seconds that it took. per_second 0 = as fast as it goes."""
-    producer = KafkaProducer(
-        bootstrap_servers=address, linger_ms=50, batch_size=256 << 10, acks=1, compression_type="lz4"
-    )
+    producer = KafkaProducer(bootstrap_servers=address, linger_ms=50, batch_size=256 << 10, acks=1, compression_type="lz4")
     started = time.perf_counter()
     sent = 0
     for records in bulk(lines, seed=seed, chunk=min(lines, 100_000)):
@@ -122,8 +120,7 @@ def daemons(folder: Path, address: str, ports: tuple[int, int]) -> Iterator[Daem
     (folder / "tuermer.toml").write_text(
         f'[kafka]\nbootstrap_servers = "{address}"\ngroup = "bench"\nevents_partitions = 8\n\n'
         f'[database]\nurl = "embedded"\ndirectory = "postgres"\n\n[privacy]\nkey_file = "privacy.key"\n\n'
-        f'[page]\nlisten = "127.0.0.1:{ports[0]}"\nroute_listen = "127.0.0.1:{ports[1]}"\n\n[logs]\nlevel = "warning"\n\n'
-        + _places()
+        f'[page]\nlisten = "127.0.0.1:{ports[0]}"\nroute_listen = "127.0.0.1:{ports[1]}"\n\n[logs]\nlevel = "warning"\n\n' + _places()
     )
     environ = {**os.environ, "POLARS_MAX_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "detector", "run", "--config", str(folder / "tuermer.toml"), "--role"]
