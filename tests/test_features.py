@@ -207,14 +207,12 @@ def beacon(gaps: Sequence[float], size: int = 500) -> dict[str, float]:
 def test_a_beacon_is_regular_and_a_person_is_not() -> None:
     rng = np.random.default_rng(0)
     machine, jitter, person = beacon([300.0] * 20), beacon(300 * rng.uniform(0.9, 1.1, 20)), beacon(rng.exponential(300, 20))
-    assert machine["gap_regularity"] == 10
-    assert machine["uniform_and_rare"] > 3 * jitter["uniform_and_rare"] / 2
-    assert machine["gap_regularity"] > jitter["gap_regularity"] > person["gap_regularity"] + 2
-    assert machine["regular_and_rare"] > 5 * person["regular_and_rare"]
+    assert machine["regular_and_rare"] > jitter["regular_and_rare"] > 2 * person["regular_and_rare"]
+    assert machine["uniform_and_rare"] > jitter["uniform_and_rare"]
 
 
 def test_few_equal_gaps_are_not_yet_regular() -> None:
-    assert beacon([300.0] * 4)["gap_regularity"] < 4
+    assert beacon([300.0] * 4)["regular_and_rare"] < 0.4 * beacon([300.0] * 20)["regular_and_rare"]
 
 
 def test_a_pair_is_judged_from_its_fourth_flow_on() -> None:
@@ -222,19 +220,23 @@ def test_a_pair_is_judged_from_its_fourth_flow_on() -> None:
     assert step(FeatureState.fresh(1_000), rows, TABLES)["firewall-pair"].row.tolist() == [3, 4, 5]
 
 
+def everyone(destination: str, n: int = 200) -> list[Row]:
+    return [flow(-500 + i, f"10.0.{i // 100}.{i % 100}", destination, 443) for i in range(n)]
+
+
 def test_connections_of_one_moment_are_one_visit() -> None:
-    """A browser opens six connections at once: the gaps between visits count, not the zeros."""
+    """A machine opens six connections at once: the gaps between visits count, not the zeros."""
     times = [visit * 300 + i * 0.05 for visit in range(15) for i in range(6)]
-    x = last("firewall-pair", [flow(t, "10.0.0.5", "203.0.113.9", 443) for t in times])
-    assert x["gap_regularity"] > 8
+    x = last("firewall-pair", [*everyone("203.0.113.80"), *(flow(t, "10.0.9.9", "203.0.113.99", 443) for t in times)])
+    assert x["regular_and_rare"] > 0.8 * beacon([300.0] * 14)["regular_and_rare"]
 
 
-def test_the_destination_everyone_uses_is_not_rare() -> None:
-    everyone = [flow(i, f"10.0.0.{i}", "203.0.113.80", 443) for i in range(100)]
-    usual = last("firewall-pair", [*everyone, *(flow(200 + i * 60, "10.0.0.5", "203.0.113.80", 443) for i in range(6))])
-    rare = last("firewall-pair", [*everyone, *(flow(200 + i * 60, "10.0.0.5", "203.0.113.81", 443) for i in range(6))])
-    assert usual["destination_rarity"] < 0.1
-    assert rare["destination_rarity"] > 5
+def test_regular_traffic_to_the_destination_everyone_uses_is_nothing() -> None:
+    times = [i * 300.0 for i in range(20)]
+    usual = last("firewall-pair", [*everyone("203.0.113.80"), *(flow(t, "10.0.0.5", "203.0.113.80", 443) for t in times)])
+    rare = last("firewall-pair", [*everyone("203.0.113.80"), *(flow(t, "10.0.0.5", "203.0.113.81", 443) for t in times)])
+    assert usual["regular_and_rare"] < 0.2
+    assert rare["regular_and_rare"] > 3
 
 
 def test_a_scan_counts_ports_and_hosts() -> None:

@@ -25,7 +25,7 @@ from detector.features.slab import Slab
 ALLOWED, DENIED = 1, 2
 _NO_SOURCE = np.uint64(0xA1)  # events without a source address share one entity, so that none goes unscored
 ACTIONS = {"allowed": ALLOWED, "denied": DENIED, "dropped": DENIED, "blocked": DENIED, "rejected": DENIED, "reset": DENIED}
-SOURCE_FEATURES, PAIR_FEATURES = 16, 9
+SOURCE_FEATURES, PAIR_FEATURES = 16, 3
 MIN_FLOWS = 4  # of a pair before it is scored
 _NOVEL = 72.0  # hours: older destinations are not new
 
@@ -36,13 +36,12 @@ _HOSTS = word(_PORTS + 3 * DISTINCT)
 _S0, _S1, _S2, _S3, _S4, _S5 = (word(i) for i in range(6))  # its sketches
 _SOURCE_NUMBERS, _SOURCE_SKETCHES = int(_HOSTS) + 3 * DISTINCT - _CLOCK, 6
 # Numbers of a pair.
-_COUNT, _FLOWS_DAY, _BYTES_DAY, _HOURS, _LAST_HOUR, _GAPS = (word(_CLOCK + i) for i in range(1, 7))
+_COUNT, _GAPS = (word(_CLOCK + i) for i in range(1, 3))
 _SIZES = word(_GAPS + RING + 1)
 _PAIR_NUMBERS = int(_SIZES) + RING + 1 - _CLOCK
 # Numbers of a place (a destination address or port): first seen (µs), count, whether only the filter remembered it.
 _FIRST, _TIMES, _FORGOTTEN = range(_CLOCK, _CLOCK + 3)
 _KNOWN_SOURCE, _KNOWN_TALK, _KNOWN_PLACE, _ALL_PORTS, _ALL_SOURCES = (np.uint64(0x5EED0 + i) for i in range(5))
-_HOUR_US = np.int64(3_600_000_000)
 
 
 class Network(NamedTuple):
@@ -174,33 +173,15 @@ def _destination(state: Network, e: Flows, i: int, new_talk: bool, new_source: b
         return 0.0, 0.0
     age = max(0.0, (t - state.places.num[slot, _FIRST]) / SECOND / HOUR)
     watched = min(_NOVEL, max(0.0, (state.clock[0] - state.clock[2]) / SECOND / HOUR))
-    return _rarity(state, slot, total), max(0.0, math.log2((1.0 + watched) / (1.0 + age)))
-
-
-@part
-def _active_hours(p: Slab, slot: int, t: np.int64) -> float:
-    """In how many of the last 24 hours the pair talked; the last hours stand as bits in one number."""
-    hour, last = int(t // _HOUR_US), int(p.num[slot, _LAST_HOUR])
-    mask = int(p.num[slot, _HOURS])
-    if hour > last:
-        mask = mask << (hour - last) & 0xFFFFFF if hour - last < 24 else 0
-        p.num[slot, _LAST_HOUR] = hour
-        last = hour
-    if last - hour < 24:
-        mask |= 1 << (last - hour)
-    p.num[slot, _HOURS] = mask
-    count = 0
-    for i in range(24):
-        count += mask >> i & 1
-    return float(count)
+    return _rarity(state, slot, total), mature(state.clock) * max(0.0, math.log2((1.0 + watched) / (1.0 + age)))
 
 
 @part
 def _pair(
-    state: Network, e: Flows, i: int, key: np.uint64, port_rarity: float, target: tuple[float, float],
+    state: Network, e: Flows, i: int, key: np.uint64, target: tuple[float, float],
     scratch: NDArray[np.float64], x: NDArray[np.float64],
 ) -> bool:  # fmt: skip
-    """The pair's counters after event i, into x (9); False while it has too few flows to say anything."""
+    """The pair's counters after event i, into x (3); False while it has too few flows to say anything."""
     p, t = state.pairs, e.time[i]
     slot = slab.slot_of(p, key, t)
     seconds = elapsed(p, slot, t)
@@ -209,18 +190,15 @@ def _pair(
         push(p.num[slot], _GAPS, seconds)
     if e.sent[i] >= 0:
         push(p.num[slot], _SIZES, float(e.sent[i]))
-    day = fading(seconds, DAY)
-    x[1] = decayed(p, slot, _FLOWS_DAY, seconds, day, 1.0)
-    x[2] = _active_hours(p, slot, t)
-    x[8] = decayed(p, slot, _BYTES_DAY, seconds, day, float(max(0, e.sent[i])))
     if p.num[slot, _COUNT] < MIN_FLOWS:
         return False
-    x[0] = regularity(p.num[slot], _GAPS, scratch) * (1.0 + symmetry(p.num[slot], _GAPS, scratch)) / 2.0
-    x[3] = target[0]
-    x[4] = port_rarity
-    x[5] = x[0] * target[0] / 8.0  # each alone is everyday; together they are not
-    x[6] = x[0] * target[1] / 8.0
-    x[7] = x[5] * regularity(p.num[slot], _SIZES, scratch) / 8.0
+    rarity, novelty = target
+    regular = regularity(p.num[slot], _GAPS, scratch) * (1.0 + symmetry(p.num[slot], _GAPS, scratch)) / 2.0
+    # Regular gaps, rare and new destinations: each alone is everyday, and as features of their own they only raised honest
+    # machines. Together they are not. Divided so that 8 bits of the one leave the other as it is.
+    x[0] = regular * rarity / 8.0
+    x[1] = regular * novelty / 8.0
+    x[2] = x[0] * regularity(p.num[slot], _SIZES, scratch) / 8.0
     return True
 
 
@@ -231,7 +209,7 @@ def advance(
 ) -> tuple[int, int]:  # fmt: skip
     """Events from `first` on, until all are done or the memory needs `roomy`.
 
-    Fills x_source (n, 16), and x_pair (n, 9), pair_row from row `pairs` on; returns (next event, pair rows so far).
+    Fills x_source (n, 16), and x_pair (n, 3), pair_row from row `pairs` on; returns (next event, pair rows so far).
     """
     scratch = np.empty(RING)
     for i in range(first, len(e.time)):
@@ -250,6 +228,6 @@ def advance(
             target = _destination(state, e, i, new_talk, new_source)
             key = combine(talk, np.uint64(e.port[i] + 2))
             pair_row[pairs] = i
-            if _pair(state, e, i, key, port_rarity, target, scratch, x_pair[pairs]):
+            if _pair(state, e, i, key, target, scratch, x_pair[pairs]):
                 pairs += 1
     return len(e.time), pairs
