@@ -170,14 +170,17 @@ class Route:
             self.hooks.tick(now, self.merge.oldest(behind))
 
 
-def route(config: Config, step: Step, stop: threading.Event, hooks: Hooks | None = None) -> None:
-    """Run one slot of ROUTE against real Kafka until `stop` is set. Raises SourceError or ClientError with a sentence."""
+def route(config: Config, step: Step, stop: threading.Event, hooks: Hooks | None = None, *, accept_gap: bool = False) -> None:
+    """Run one slot of ROUTE against real Kafka until `stop` is set. Raises SourceError or ClientError with a sentence.
+
+    accept_gap: where the records to go on from were deleted, go on with the oldest that are left instead of stopping.
+    """
     if config.kafka is None:
         raise SourceError("there is no [kafka] section: ROUTE has nothing to read")
     client.ensure_topics(config.kafka)
     client.require_topics(config.kafka, [topic.name for topic in config.topics])
     with (
-        closing(kafka.member(config.kafka, [topic.name for topic in config.topics], "route")) as source,
+        closing(kafka.member(config.kafka, [topic.name for topic in config.topics], "route", accept_gap=accept_gap)) as source,
         closing(KafkaSink(config.kafka, "route", source.consumer)) as sink,
     ):
         Route(source, sink, step, config.kafka, hooks or Hooks()).run(stop)

@@ -55,7 +55,7 @@ def run_role(path: Path, role: Role, environ: Mapping[str, str], *, accept_gap: 
         return
     try:
         if role == "route":
-            _route(config, _stop_on_signals())
+            _route(config, _stop_on_signals(), accept_gap)
         else:
             _score(config, config.kafka, environ, _stop_on_signals(), accept_gap)
     except KafkaError as error:
@@ -129,7 +129,7 @@ class _NoIncidents:
         del incident_id
 
 
-def _route(config: Config, stop: threading.Event) -> None:
+def _route(config: Config, stop: threading.Event, accept_gap: bool) -> None:
     keyring = FileKeyring.of(config)
     steps, metrics, pulse = router(config, keyring), Metrics(), Pulse()
 
@@ -143,7 +143,7 @@ def _route(config: Config, stop: threading.Event) -> None:
     probes = Probes(pulse.healthy, pulse.ready, metrics.text)
     page = Page(application(_NoIncidents(), probes, config.language), *check_listen(config.page.route_listen))
     with _serving(page):
-        daemon.route(config, lambda records: route_step(records, steps), stop, daemon.Hooks(observe, tick))
+        daemon.route(config, lambda records: route_step(records, steps), stop, daemon.Hooks(observe, tick), accept_gap=accept_gap)
 
 
 def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threading.Event, accept_gap: bool) -> None:

@@ -40,6 +40,7 @@ class Reading:
 
     columnar: bool = True
     start: str = "earliest"  # where a group without a committed offset begins
+    accept_gap: bool = False  # where the records to go on from were deleted, go on with the oldest that are left
     partition_bytes: int = 2 << 20  # per partition and fetch
     fetch_bytes: int = 32 << 20  # per fetch
 
@@ -64,6 +65,11 @@ class KafkaSource:
             fetched = self.consumer.poll(timeout_ms=max(int(seconds * 1000), 0), max_records=self._limit)
         except NoOffsetForPartitionError:
             self._begin()
+            return []
+        except OffsetOutOfRangeError as error:
+            if not self._reading.accept_gap:
+                raise _explained(error) from error
+            self.consumer.seek_to_beginning(*error.args[0])
             return []
         except KafkaError as error:
             if not error.retriable:
@@ -152,7 +158,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the library
         return gone
 
 
-def member(config: Kafka, topics: Iterable[str], role: str) -> KafkaSource:
+def member(config: Kafka, topics: Iterable[str], role: str, *, accept_gap: bool = False) -> KafkaSource:
     """A member of the group <group>-<role>, static under the name <group>-<role>-<instance>, read committed."""
     group = f"{config.group}-{role}"
     consumer = KafkaConsumer(
@@ -166,7 +172,7 @@ def member(config: Kafka, topics: Iterable[str], role: str) -> KafkaSource:
     )
     listener = _Listener()
     consumer.subscribe(sorted(set(topics)), listener=listener)
-    return KafkaSource(consumer, Reading(config.reader == "columnar", config.start), listener)
+    return KafkaSource(consumer, Reading(config.reader == "columnar", config.start, accept_gap), listener)
 
 
 def reader(config: Kafka, starts: Mapping[Place, int]) -> KafkaSource:
@@ -251,7 +257,10 @@ def _explained(error: KafkaError) -> SourceError:
         return Fenced("another process with the same kafka.instance has joined the group; give each its own name")
     if isinstance(error, OffsetOutOfRangeError):
         where = ", ".join(f"{tp.topic}/{tp.partition} offset {offset}" for tp, offset in error.args[0].items())
-        return SourceError(f"{where} is no longer in Kafka: the records between were deleted before they were read; see `tuermer doctor`")
+        return SourceError(
+            f"{where} is no longer in Kafka: records were deleted before they were read."
+            " `tuermer run --accept-gap` goes on with the oldest that are left"
+        )
     if isinstance(error, TopicAuthorizationFailedError):
         return SourceError(f"this user may not read {', '.join(sorted(error.args[0]))}; grant READ on the topic")
     if isinstance(error, CorruptRecordError):

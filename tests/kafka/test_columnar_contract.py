@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 from msgspec.structs import replace
 
@@ -199,3 +199,26 @@ def test_an_offset_that_kafka_has_deleted_stops_with_a_sentence(broker: Broker) 
     with pytest.raises(SourceError, match=rf"{topic}/0 offset 77 is no longer in Kafka"):
         source.poll(10)
     source.close()
+
+
+def test_where_the_operator_accepts_the_gap_reading_goes_on_with_the_oldest_record_left(broker: Broker) -> None:
+    topic = create_topic(broker, unique("gap"))
+    with producer(broker) as sender:
+        for i in range(10):
+            sender.send(topic, b"%d" % i, partition=0)
+        sender.flush()
+    with KafkaAdminClient(bootstrap_servers=broker.address) as admin:
+        admin.delete_records({TopicPartition(topic, 0): 7})
+    config = settings(broker, topic)
+    for accept_gap in (False, True):
+        source = kafka.member(config, [topic], "route", accept_gap=accept_gap)
+        source.consumer.poll(0)
+        while not source.consumer.assignment():
+            source.poll(0.1)
+        source.seek(Place(topic, 0), 3)
+        if accept_gap:
+            assert [offset for offset, _, _ in drain(source, Place(topic, 0))] == [7, 8, 9]
+        else:
+            with pytest.raises(SourceError, match=rf"{topic}/0 offset 3 is no longer in Kafka: .* --accept-gap"):
+                source.poll(10)
+        source.close()
