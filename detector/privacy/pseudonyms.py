@@ -124,13 +124,17 @@ class Privacy:
         columns = {
             **_address_columns("source.ip", source),
             **_address_columns("destination.ip", destination),
-            "source.network": texts.from_entries(source.entry, tenant.networks.names, "source.network"),
-            "destination.network": texts.from_entries(destination.entry, tenant.networks.names, "destination.network"),
-            "network.direction": _direction(tenant.networks, source, destination),
             "event.epoch": pl.Series("event.epoch", ages.epoch),
             "session.key": self._sessions(tenant, events, ages),
-            **self._names(tenant, events, ages),
-            **self._vocabulary(events),
+            **ecs.texts(
+                {
+                    "source.network": texts.from_entries(source.entry, tenant.networks.names),
+                    "destination.network": texts.from_entries(destination.entry, tenant.networks.names),
+                    "network.direction": _direction(tenant.networks, source, destination),
+                    **self._names(tenant, events, ages),
+                    **self._vocabulary(events),
+                }
+            ),
         }
         if self._remember:
             columns |= seen.columns(self._keyring, tenant.accounts, tenant.name, tenant.networks, events, source.entry)
@@ -162,7 +166,7 @@ class Privacy:
         plain = events.words("session.key")
         return pl.Series("session.key", mix(self._keys(tenant, ages, "session"), ages.group, plain, np.zeros_like(plain)))
 
-    def _names(self, tenant: Tenant, events: Rows, ages: Epochs) -> dict[str, pl.Series]:
+    def _names(self, tenant: Tenant, events: Rows, ages: Epochs) -> dict[str, ecs.Text]:
         def user(written: str, group: int) -> tuple[str, str, str]:
             epoch = ages.numbers[group]
             known = tenant.users.setdefault(epoch, {})
@@ -197,9 +201,9 @@ class Privacy:
         plain, name = tenant.hosts.answer(written)
         return name if plain else "h-" + token(self._keyring.key(tenant.name, epoch, "host"), name)
 
-    def _vocabulary(self, events: Rows) -> dict[str, pl.Series]:
+    def _vocabulary(self, events: Rows) -> dict[str, ecs.Text]:
         """Columns of words, and the topic; rewritten so that the dictionary holds only what occurs in these rows."""
-        done: dict[str, pl.Series] = {}
+        done: dict[str, ecs.Text] = {}
         for column in fields.WORDS:
             done |= texts.rewrite(events.text(column), None, 1, partial(_word, column, self._words[column]), (column,))
         return done | texts.rewrite(events.text("log.topic"), None, 1, _file, ("log.topic",))
@@ -227,8 +231,8 @@ def _address_columns(name: str, addresses: Addresses) -> dict[str, pl.Series]:
     return {f"{name}.{part}": pl.Series(f"{name}.{part}", array) for part, array in parts.items()}
 
 
-def _direction(table: NetworkTable, source: Addresses, destination: Addresses) -> pl.Series:
+def _direction(table: NetworkTable, source: Addresses, destination: Addresses) -> ecs.Text:
     """Where a connection comes from and goes to; without a destination address it goes to the machine that reports it."""
     inside = np.append(table.inside, True)  # entry -1, absent, is the last
     index = inside[source.entry] * 2 + inside[destination.entry]
-    return texts.from_entries(np.where(source.entry < 0, -1, index).astype(np.int32), DIRECTIONS, "network.direction")
+    return texts.from_entries(np.where(source.entry < 0, -1, index).astype(np.int32), DIRECTIONS)

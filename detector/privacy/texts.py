@@ -50,7 +50,7 @@ def rewrite(
     groups: int,
     answer: Callable[[str, int], tuple[str, ...]],
     names: Sequence[str],
-) -> dict[str, pl.Series]:
+) -> dict[str, ecs.Text]:
     """New text columns `names`, one for each text that `answer(value, group)` gives, asked once per distinct pair.
 
     column   codes (n) and values of a text column; "" is not asked and stays "" in every new column
@@ -65,7 +65,7 @@ def rewrite(
         if which >= groups:  # the first value is always ""
             for i, text in enumerate(answer(values[which // groups], which % groups)):
                 lookup[i, at] = known[i].setdefault(text, len(known[i]))
-    return {name: ecs.text(lookup[i][place], list(known[i]), name) for i, name in enumerate(names)}
+    return {name: (lookup[i][place], list(known[i])) for i, name in enumerate(names)}
 
 
 def _distinct(pair: NDArray[Any], size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -78,11 +78,11 @@ def _distinct(pair: NDArray[Any], size: int) -> tuple[NDArray[np.int64], NDArray
     return np.flatnonzero(flags), (np.cumsum(flags) - 1)[pair]
 
 
-def from_entries(entry: NDArray[np.int32], names: Sequence[str], name: str) -> pl.Series:
+def from_entries(entry: NDArray[np.int32], names: Sequence[str]) -> ecs.Text:
     """A text column from indices into `names` (-1 = absent); names may repeat, only those that occur travel on."""
     used = np.bincount(entry + 1, minlength=len(names) + 1) > 0
     known: dict[str, int] = {"": 0}
     lookup = np.zeros(len(names) + 1, np.uint32)
     for at in np.flatnonzero(used[1:]).tolist():
         lookup[at + 1] = known.setdefault(names[at], len(known))
-    return ecs.text(lookup[entry + 1], list(known), name)
+    return lookup[entry + 1], list(known)
