@@ -30,10 +30,10 @@ from tests.broker import create_topic, unique
 from tests.postgres import TestDatabase, fresh
 from tests.test_scorer_lanes import facts
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parent.parent
 WINDOWS = 9  # of ten minutes; the four attacks of the rehearsal begin within the first hour
-PATIENCE = 200.0  # seconds; the first run compiles
+PATIENCE = 300.0  # seconds; the first run compiles
 
 
 @dataclass(frozen=True)

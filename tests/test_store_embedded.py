@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -152,9 +153,10 @@ def test_after_a_kill_of_whoever_started_it_the_running_server_is_taken_up_again
 def test_after_a_power_cut_it_recovers(server: Embedded) -> None:
     server.start()
     pid = server._pid()
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        os.kill(int(child), signal.SIGKILL)
-    os.kill(pid, signal.SIGKILL)
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for process in (pid, *map(int, children)):
+        with contextlib.suppress(ProcessLookupError):  # a worker that had just ended
+            os.kill(process, signal.SIGKILL)
     while Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() != b"":
         time.sleep(0.01)
     assert (server.data / "postmaster.pid").exists()
@@ -193,6 +195,16 @@ def test_stopping_twice_and_starting_twice_is_no_mistake(server: Embedded) -> No
     assert answers(server)
     server.stop()
     server.stop()
+
+
+def test_data_whose_passwords_were_deleted_is_set_aside_and_not_thrown_away(server: Embedded) -> None:
+    server.start()
+    (server.directory / "passwords.json").unlink()
+    again = Embedded(server.directory, settings=FAST)
+    again.start()
+    assert answers(again)
+    assert (server.home / "data-without-passwords" / "PG_VERSION").exists()
+    again.stop()
 
 
 def test_a_server_that_cannot_start_says_why_in_one_sentence(folder: Path) -> None:
