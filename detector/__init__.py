@@ -16,8 +16,8 @@ The journey of one log line, top to bottom:
 7. `detector.store`     writes it all in one PostgreSQL transaction per batch.
 8. `detector.web`       shows it.
 
-`pipeline.py` is the list of these steps; `daemon.py` (route) and `scorer.py` (score) hold the only
-endless loops. A module may import from rooms above it in this list, never from one below; `features`, `forest`
+`pipeline.py` is the list of these steps; `daemon.py` (ROUTE), `scorer.py` (SCORE) and `demo.py` (both, on a simulated
+city) hold the only endless loops. A module may import from rooms above it in this list, never from one below; `features`, `forest`
 and `judge` import nothing that does I/O. `tests/test_structure.py` checks both.
 """
 
