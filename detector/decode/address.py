@@ -132,7 +132,9 @@ def convert(
     """Fill hi, lo, kind (n) from the first readable of each row's candidate fields, candidates[group[row]]; -1 ends the list."""
     for row in range(len(group)):
         hi[row], lo[row], kind[row] = _ZERO, _ZERO, 0
-        for c in candidates[group[row]]:
+        g = group[row]
+        for k in range(candidates.shape[1]):
+            c = candidates[g, k]
             if c < 0:
                 break
             if length[row, c] > 0:

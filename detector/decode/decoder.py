@@ -158,8 +158,8 @@ class Decoder:
         partition = np.array([p.partition for p in records.places], np.int32)
         name = self.plans[number].table.name
         provenance = {
-            "event.dataset": ecs.text(np.ones(n, np.uint8), ["", name]),
-            "log.topic": ecs.text(topic[place], topics),
+            "event.dataset": ecs.text(np.ones(1, np.uint8), ["", name]).new_from_index(0, n),
+            "log.topic": ecs.text(topic, topics).new_from_index(0, n) if len(topic) == 1 else ecs.text(topic[place], topics),
             "log.partition": pl.Series(partition[place]),
             "log.offset": pl.Series(records.offsets[rows]),
             "event.created": pl.Series(records.timestamps[rows]).cast(pl.Datetime("us", "UTC")),
