@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import random
 import re
@@ -294,27 +293,21 @@ def test_an_aborted_transaction_is_invisible_and_its_records_come_again(broker: 
 
 
 @pytest.mark.soak
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the client leaves refused sockets to the collector
-def test_a_broker_that_was_away_is_waited_for_and_nothing_is_lost_or_doubled(
-    broker: Broker, run: Callable[..., Running], tmp_path: Path
-) -> None:
+def test_a_broker_that_was_away_is_waited_for_and_nothing_is_lost_or_doubled(broker: Broker, start: Start, tmp_path: Path) -> None:
     port = local.free_port()
-    with local.running(tmp_path, port=port) as own:
+    with local.running(tmp_path / "kafka", port=port) as own:
         config = configuration(own, partitions=2, batch=100)
         topic = config.topics[0].name
         fill(own, topic, 5000, 2)
-        running = run(config)
-        wait_for(lambda: lag(config) < 5000)
+        process = start(config)
+        process.works_off(config, 5000)
     time.sleep(10)
-    assert running.error is None
-    with local.running(tmp_path, port=port) as own:
+    with local.running(tmp_path / "kafka", port=port) as own:
         fill(own, topic, 5000, 2)
-        wait_for(lambda: lag(config) == 0, 120)
-        running.end()
+        process.works_off(config, 1)
         found = committed(config)
-    assert running.error is None
+        assert process.end()[0] == 0
     assert len(found) == len(set(found)) == 8000
-    gc.collect()
 
 
 SIZES = (60_000, 20_000, 8_000, 2_000, 200)  # records of three hours in five partitions
