@@ -28,7 +28,7 @@ from detector.store import Applied, Away, Claim, Input, Store
 log = structlog.get_logger()
 State = TypeVar("State")
 Answer = TypeVar("Answer")
-ROWS_PER_STEP = 16_384  # small messages are joined up to about this many events: a step has fixed costs
+ROWS_PER_STEP = 8_192  # small messages are joined up to about this many events: a step has fixed costs, but so has joining
 SNAPSHOT_SHARE = 0.05  # of the time
 SNAPSHOT_PAUSE = 10.0  # seconds at least between two snapshots of a shard
 
