@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -9,8 +10,10 @@ import pytest
 from kafka import KafkaAdminClient
 
 from detector.config import Kafka
-from detector.sources import client
+from detector.sources import client, kafka
 from detector.sources.broker import Broker
+from detector.sources.contract import Message
+from detector.sources.transaction import KafkaSink
 from tests.broker import Session, settings, unique
 
 SASL = Kafka("kafka:9093", security_protocol="SASL_SSL", sasl_mechanism="SCRAM-SHA-512", username="tuermer", password_env="KAFKA_PASSWORD")
@@ -55,13 +58,28 @@ def test_a_section_that_cannot_work_says_why(change: dict[str, str], sentence: s
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "PLAIN"])
-def test_tls_and_sasl_reach_the_real_broker(kafka_session: Session, mechanism: str) -> None:
+def test_tls_and_sasl_reach_the_real_broker_for_administration_writing_and_reading(
+    kafka_session: Session, mechanism: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     secured = kafka_session.secured
+    monkeypatch.setenv("KAFKA_PASSWORD", secured.password)
     config = msgspec.structs.replace(
-        SASL, bootstrap_servers=secured.address, ca_file=str(secured.ca_file), sasl_mechanism=mechanism, group=unique("tls")
+        settings(kafka_session.broker, unique("tls")),
+        bootstrap_servers=secured.address,
+        security_protocol="SASL_SSL",
+        sasl_mechanism=mechanism,
+        username=secured.username,
+        password_env="KAFKA_PASSWORD",
+        ca_file=str(secured.ca_file),
     )
-    with KafkaAdminClient(**client.arguments(config, {"KAFKA_PASSWORD": secured.password})) as admin:
-        assert len(admin.describe_cluster()["brokers"]) == 1
+    client.ensure_topics(config)
+    with (
+        closing(kafka.member(config, [config.events_topic], "route")) as source,
+        closing(KafkaSink(config, "route", source.consumer)) as sink,
+    ):
+        sink.commit([Message(config.dead_letters_topic, None, b"over TLS")], {})
+    found = kafka.sample(config, config.dead_letters_topic, 10)
+    assert [found.value(row) for row in range(len(found))] == [b"over TLS"]
 
 
 @pytest.mark.kafka
