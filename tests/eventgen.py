@@ -53,7 +53,7 @@ def events(rows: Sequence[Row]) -> pl.DataFrame:
     return ecs.frame(len(rows), columns)
 
 
-def flow(at: float, source: str, destination: str, port: int, *, direction: str = "outbound", action: str = "allowed", **more: Any) -> Row:
+def flow(at: float, source: str, destination: str, port: int, *, direction: Any = "outbound", action: Any = "allowed", **more: Any) -> Row:
     """One firewall event, `at` seconds after START."""
     return {
         "@timestamp": START + int(at * 1e6), "event.category": "network", "event.dataset": "fortigate", "event.action": action,
@@ -62,7 +62,7 @@ def flow(at: float, source: str, destination: str, port: int, *, direction: str 
     }  # fmt: skip
 
 
-def login(at: float, source: str, user: str, host: str, *, ok: bool, direction: str = "inbound", **more: Any) -> Row:
+def login(at: float, source: str, user: str, host: str, *, ok: bool, direction: Any = "inbound", **more: Any) -> Row:
     """One login attempt, `at` seconds after START."""
     return {
         "@timestamp": START + int(at * 1e6), "event.category": "authentication", "event.dataset": "sshd", "event.action": "login",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from detector.features import FeatureState, step
 from detector.features.table import read_all
@@ -197,7 +198,7 @@ def test_an_unusual_hour_is_rarer_than_a_usual_one() -> None:
     assert login_at(18) > 4.0  # 03:00 in Berlin
 
 
-def beacon(gaps: Sequence[float], size: int = 500) -> dict[str, float]:
+def beacon(gaps: Sequence[float] | NDArray[np.float64], size: int = 500) -> dict[str, float]:
     """What a pair says after these gaps, among two hundred sources that talk to another destination."""
     others = [flow(-500 + i, f"10.0.{i // 100}.{i % 100}", "203.0.113.80", 443) for i in range(200)]
     times = np.concatenate([[0.0], np.cumsum(gaps)])

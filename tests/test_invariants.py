@@ -21,7 +21,7 @@ from tests.eventgen import events, flow, login, noise
 from tests.stub import LIMITS, stub_models
 
 MODELS = stub_models(
-    {**LIMITS, "firewall-source": {"hosts_1h": 1.5, "ports_1h": 1.5, "denies_1h": 1.5}, "firewall-pair": {"destination_rarity": -2.5}}
+    {**LIMITS, "firewall-source": {"hosts_1h": 1.5, "ports_1h": 1.5, "denies_1h": 1.5}, "firewall-pair": {"regular_and_rare": -3.4}}
 )
 CORE = Core(MODELS, entities=150)  # few, so that eviction is part of what must not depend on the cut
 SHARD = "stadt/rathaus"
@@ -179,7 +179,8 @@ def test_i4_an_evicted_source_does_not_look_new() -> None:
         flow(1 + i * 0.001, f"10.{1 + i // 62_500}.{i // 250 % 250}.{i % 250}", "10.0.0.9", 445, direction="internal")
         for i in range(30_000)
     ]
-    step(memory, events([known, *flood]), MODELS.tables)
+    watched = flow(-3 * 86_400, "198.51.100.1", "10.0.0.1", 443, direction="inbound")  # novelty counts in full after two days
+    step(memory, events([watched, known, *flood]), MODELS.tables)
     later = [flow(100, "10.0.0.5", "10.0.0.9", 445, direction="internal"), flow(101, "10.0.0.6", "10.0.0.99", 445, direction="internal")]
     old, new = step(memory, events(later), MODELS.tables)["firewall-source"].X[:, peers]
     assert old < 0.01
@@ -247,7 +248,8 @@ COURSE = ("severity", "updated", "worst_p", "worst_score", "events", "got_in")
 
 def test_i8_opening_facts_are_never_rewritten(frame: pl.DataFrame) -> None:
     assert {one.name for one in fields(Incident)} == {*OPENING, *COURSE}
-    memory, first, changed = CORE.fresh(SHARD), {}, 0
+    first: dict[str, object] = {}
+    memory, changed = CORE.fresh(SHARD), 0
     for begin in range(0, N, 1_000):
         changes = CORE.step(memory, frame[begin : begin + 1_000])
         first |= {incident.id: msgspec.to_builtins(incident) for incident in changes.opened}

@@ -146,4 +146,4 @@ def bits(count: float, total: float) -> float:
 @part
 def mature(clock: NDArray[np.int64]) -> float:
     """How much novelty means in a shard watched since clock[2] until clock[0] (µs): nothing at first, in full after two days."""
-    return min(1.0, max(0.0, (clock[0] - clock[2]) / SECOND / (2.0 * DAY)))
+    return min(1.0, max(0.0, float(clock[0] - clock[2]) / SECOND / (2.0 * DAY)))

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from detector.judge.families import ACCESS, CREDENTIALS, FAMILIES, GOT_IN, LATERAL, severity
@@ -73,13 +72,22 @@ def prune(cases: Cases, clock: int) -> None:
 
 def _groups(flags: Flags) -> Iterator[tuple[Key, NDArray[np.intp]]]:
     """Rows by family and entity, each event once (with its smallest p), in the order in which the groups began."""
-    table = pl.DataFrame({"family": flags.family, "kind": flags.kind, "entity": flags.entity, "event": flags.event, "p": flags.p})
-    keys = ["family", "kind", "entity"]
-    table = (
-        table.with_row_index("row").sort(["event", "p"], maintain_order=True).unique([*keys, "event"], keep="first", maintain_order=True)
-    )
-    for (family, kind, entity), rows in table.group_by(keys, maintain_order=True):
-        yield (int(str(family)), int(str(kind)), int(str(entity))), rows["row"].to_numpy().astype(np.intp)
+    what = flags.family * 8 + flags.kind
+    order = np.lexsort((flags.p, flags.event, flags.entity, what))
+    new_group = _changes(what[order]) | _changes(flags.entity[order])
+    once = order[new_group | _changes(flags.event[order])]
+    begins = np.flatnonzero(_changes(what[once]) | _changes(flags.entity[once]))
+    groups = np.split(once, begins[1:])
+    for rows in sorted(groups, key=lambda rows: int(rows[0])):
+        first = rows[0]
+        yield (int(flags.family[first]), int(flags.kind[first]), int(flags.entity[first])), rows
+
+
+def _changes(values: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Where a value differs from the one before; the first always does."""
+    differs = np.ones(len(values), np.bool_)
+    differs[1:] = values[1:] != values[:-1]
+    return differs
 
 
 def _attend_group(cases: Cases, key: Key, rows: NDArray[np.intp], flags: Flags, opener: Open) -> Iterator[Touched]:

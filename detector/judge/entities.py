@@ -14,6 +14,11 @@ from detector.features.columns import SOURCE_INSIDE, sides
 from detector.features.hashing import address_ids, text_ids
 
 SOURCE, SERVICE, ACCOUNT = range(3)
+# What the functions below read of the events.
+COLUMNS = (
+    "source.ip.hi", "source.ip.lo", "source.ip.kind", "destination.ip.hi", "destination.ip.lo", "destination.ip.kind", "network.direction",
+    "destination.network", "user.name", "user.target.name", "host.name", "observer.name", "event.dataset",
+)  # fmt: skip
 KINDS = ("source.ip", "service", "user.name")
 U64 = NDArray[np.uint64]
 

@@ -17,6 +17,7 @@ from detector.judge.flags import Flags
 VALUES = 10_000  # evidence rows kept per incident; the first in stream order
 TEXTS = ("user.name", "user.target.name", "host.name", "observer.name")
 INTEGERS = ("destination.port",)
+_COLUMNS = (*(f"{name}.{part}" for name in ecs.ADDRESS for part in ("hi", "lo", "kind")), *TEXTS, *INTEGERS)
 
 
 def gather(events: pl.DataFrame, flags: Flags, touched: Sequence[Touched]) -> dict[str, tuple[EvidenceRow, ...]]:
@@ -24,7 +25,7 @@ def gather(events: pl.DataFrame, flags: Flags, touched: Sequence[Touched]) -> di
     rows = np.concatenate([one.rows for one in touched])
     which = np.repeat(np.arange(len(touched)), [len(one.rows) for one in touched])
     base = pl.DataFrame({"which": which, "events": flags.weight[rows], "time": flags.time[rows]})
-    chosen = events[flags.event[rows]]
+    chosen = events.select(_COLUMNS)[flags.event[rows]]
     found: dict[str, list[EvidenceRow]] = {}
     for column, values, counts in _columns(base, chosen):
         for name, row in zip(values, counts.iter_rows(), strict=True):
@@ -75,15 +76,15 @@ def _merged(rows: list[EvidenceRow]) -> list[EvidenceRow]:
 
 def sample(events: pl.DataFrame, flags: Flags, touched: Sequence[Touched]) -> dict[str, tuple[EventSample, ...]]:
     """The first events of each incident, up to 50 over its life."""
-    found: dict[str, tuple[EventSample, ...]] = {}
-    for one in touched:
-        new = one.rows[: SAMPLES - one.case.samples]
+    wanted = [one.rows[: SAMPLES - one.case.samples] for one in touched]
+    rows = np.concatenate(wanted)
+    made = [_sample(row, int(at)) for row, at in zip(events[flags.event[rows]].iter_rows(named=True), flags.time[rows], strict=True)]
+    found, begin = {}, 0
+    for one, new in zip(touched, wanted, strict=True):
         if len(new) > 0:
             one.case.samples += len(new)
-            chosen = events[flags.event[new]]
-            found[one.case.incident.id] = tuple(
-                _sample(row, int(at)) for row, at in zip(chosen.iter_rows(named=True), flags.time[new], strict=True)
-            )
+            found[one.case.incident.id] = tuple(made[begin : begin + len(new)])
+            begin += len(new)
     return found
 
 

@@ -103,6 +103,7 @@ def _entities(
 ) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     """Kind and identity of the entity of each flagged row."""
     kind, identity = np.zeros(len(event), np.int64), np.zeros(len(event), np.uint64)
+    events = events.select(entities.COLUMNS)
     for index, name in enumerate(MODELS):
         mine = np.flatnonzero(model == index)
         if len(mine) == 0:

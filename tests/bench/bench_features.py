@@ -67,9 +67,7 @@ def main() -> None:
     kept = Core(models).dump(state)
     seconds = cpu(lambda: Core(models).dump(state))
     print(f"memory                            {size / entities:8.0f} bytes per entity, filters included, {entities:,} entities")
-    print(
-        f"snapshot                          {len(kept) / 1e6:8.2f} MB, {seconds * 1e3:.0f} ms CPU, {len(kept) / entities:.0f} bytes per entity"
-    )
+    print(f"snapshot                          {len(kept) / 1e6:8.2f} MB, {seconds * 1e3:.0f} ms CPU")
     print(f"peak memory of the process        {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:8.0f} MB")
 
 
