@@ -13,7 +13,7 @@ from detector.sentence import Sentence
 
 Connection = psycopg.Connection[TupleRow]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2099, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+FIRST, LAST = 946_684_800_000_000, 4_102_444_799_999_999  # µs: the years 2000 to 2099
 
 
 class StoreError(Sentence):
@@ -86,11 +86,14 @@ def _sentence(error: psycopg.Error) -> str:
     return next((line for line in lines if "failed:" in line), lines[0]).removeprefix("connection failed: ").strip()
 
 
+def held(us: int) -> int:
+    """µs since the epoch within the years that our day partitions hold; what lies outside is held to the nearest."""
+    return min(max(us, FIRST), LAST)
+
+
 def moment(us: int) -> datetime:
-    """µs since the epoch as a time that PostgreSQL and our day partitions can hold; others are held to the nearest."""
-    if us <= 946_684_800_000_000:
-        return FIRST
-    return min(EPOCH + timedelta(microseconds=min(us, 4_102_444_799_999_999)), LAST)
+    """µs since the epoch as a time, held as above."""
+    return EPOCH + timedelta(microseconds=held(us))
 
 
 def clean(text: str) -> str:
