@@ -120,6 +120,9 @@ class Route:
 
     def _emit(self, taken: Records, behind: Mapping[Place, int]) -> int:
         routed = self.step(taken)
+        if self.source.lost():  # while we were at it: these rows are the new owner's
+            self._go_back()
+            return 0
         if not self._commit(list(self._messages(routed)), self._offsets(behind)):
             return 0
         self.hooks.observe(routed.counts, behind)
@@ -157,6 +160,10 @@ class Route:
         self._aborts += 1
         if self._aborts >= ABORTS:
             raise SourceError(f"{ABORTS} transactions in a row were undone, the last because of: {aborted}") from aborted
+        self._go_back()
+
+    def _go_back(self) -> None:
+        """Forget what waits; everything since the last commit will come again."""
         self.merge.clear()
         self._committed.clear()
         self.source.rewind()

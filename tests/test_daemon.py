@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from detector.config import Kafka
 from detector.daemon import ABORTS, MESSAGE_BYTES, Hooks, Route, split
 from detector.decode import ecs
-from detector.pipeline import Counts
+from detector.pipeline import Counts, Routed
 from detector.records import Place, Records, of_lines
 from detector.sources.contract import Message, SourceError
 from detector.sources.memory import MemorySink, MemorySource
@@ -123,6 +123,21 @@ def test_a_place_that_was_taken_away_is_dropped_and_goes_on_where_the_other_read
     drain(loop, source)
     mine = [position for position in found(sink.messages) if position[1] == 1]
     assert mine == done + [("t", 1, i) for i in range(290, 300)]
+
+
+def test_a_place_that_is_taken_away_while_a_batch_is_worked_on_takes_the_batch_with_it() -> None:
+    source = MemorySource([log(A, [b"x"] * 30), log(B, [b"x"] * 30)])
+    sink = MemorySink(source)
+    taken_away = iter([True])
+
+    def step(records: Records) -> Routed:
+        if next(taken_away, False):
+            source.take_away(B, resume=30)  # another process has emitted these rows meanwhile
+        return routing.step(records)
+
+    loop = Route(source, sink, step, TOPICS, clock=Clock())
+    drain(loop, source)
+    assert found(sink.messages) == [("t", 0, i) for i in range(30)]
 
 
 def test_the_observer_hears_every_batch_and_the_accounts_balance() -> None:
