@@ -137,9 +137,9 @@ def convert(
             c = candidates[g, k]
             if c < 0:
                 break
-            if length[row, c] > 0:
-                b = begin[row, c]
-                high, low, readable = parse(values, b, b + length[row, c])
+            if length[c, row] > 0:
+                b = begin[c, row]
+                high, low, readable = parse(values, b, b + length[c, row])
                 if readable:
                     hi[row], lo[row], kind[row] = high, low, 1
                     break

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numba.core.types import boolean, int64
 
-from detector.decode.scan import Bytes, digits, signed
+from detector.decode.scan import BYTES, PAIR, Bytes, digits, several, signed
 from detector.decode.zones import DAY, SECOND, Zones, to_utc
 
 NONE = -(2**62)  # no time
@@ -18,7 +19,7 @@ EARLIEST, LATEST = 631_152_000 * SECOND, 4_102_444_800 * SECOND  # 1990 to 2100;
 _DAYS = np.array([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 
 
-@njit(cache=True, nogil=True)
+@njit(int64(int64, int64, int64), cache=True, nogil=True)
 def days(year: int, month: int, day: int) -> int:
     """Days since 1970-01-01 in the Gregorian calendar, or NONE when there is no such day."""
     if month < 1 or month > 12 or day < 1 or day > _DAYS[month - 1] or year < 1 or year > 9999:
@@ -31,7 +32,7 @@ def days(year: int, month: int, day: int) -> int:
     return 365 * y + y // 4 - y // 100 + y // 400 + (153 * m + 2) // 5 + day - 1 - 719_468
 
 
-@njit(cache=True, nogil=True)
+@njit(int64(BYTES, int64, int64), cache=True, nogil=True)
 def _month(values: Bytes, p: int, end: int) -> int:
     """1..12 when an English month's first three letters stand at p, else 0."""
     if end - p < 3:
@@ -45,21 +46,21 @@ def _month(values: Bytes, p: int, end: int) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@njit(int64(BYTES, int64, int64), cache=True, nogil=True)
 def _skip(values: Bytes, p: int, end: int) -> int:
     while p < end and (values[p] == 32 or values[p] == 44):
         p += 1
     return p
 
 
-@njit(cache=True, nogil=True)
+@njit(int64(BYTES, int64, int64), cache=True, nogil=True)
 def _letters(values: Bytes, p: int, end: int) -> int:
     while p < end and (values[p] | 32) >= 97 and (values[p] | 32) <= 122:
         p += 1
     return p
 
 
-@njit(cache=True, nogil=True)
+@njit(several(int64, 4)(BYTES, int64, int64, boolean), cache=True, nogil=True)
 def read_date(values: Bytes, begin: int, end: int, day_first: bool) -> tuple[int, int, int, int]:
     """(year, month, day, where it ends); year 0 = not given; month 0 = no date here."""
     p = _skip(values, begin, end)
@@ -98,7 +99,7 @@ def read_date(values: Bytes, begin: int, end: int, day_first: bool) -> tuple[int
     return year, first, second, s
 
 
-@njit(cache=True, nogil=True)
+@njit(PAIR(BYTES, int64, int64), cache=True, nogil=True)
 def read_clock(values: Bytes, begin: int, end: int) -> tuple[int, int]:
     """(µs since midnight, where it ends); -1 when no time of day stands here."""
     p = begin
@@ -129,7 +130,7 @@ def read_clock(values: Bytes, begin: int, end: int) -> tuple[int, int]:
     return ((hour * 60 + minute) * 60 + second) * SECOND + micro, p
 
 
-@njit(cache=True, nogil=True)
+@njit(PAIR(BYTES, int64, int64), cache=True, nogil=True)
 def read_zone(values: Bytes, begin: int, end: int) -> tuple[int, int]:
     """(offset in s, where it ends): Z, UTC, GMT, +01:00, +0100, +01; NONE when no zone stands here."""
     p = begin
@@ -154,7 +155,7 @@ def read_zone(values: Bytes, begin: int, end: int) -> tuple[int, int]:
     return sign * (hours * 3600 + max(minutes, 0) * 60), r
 
 
-@njit(cache=True, nogil=True)
+@njit(int64(BYTES, int64, int64), cache=True, nogil=True)
 def read_epoch(values: Bytes, begin: int, end: int) -> int:
     """µs of a number of seconds, milli-, micro- or nanoseconds since 1970, told apart by size; NONE when it is none."""
     if end - begin < 9 or end - begin > 30:

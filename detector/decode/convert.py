@@ -44,7 +44,7 @@ class Converted:
 def convert(plan: Plan, values: Bytes, found: Spans, lines: Lines) -> Converted:
     """The event columns of one format's lines. `found` may be changed."""
     for c in plan.cuts:
-        kernels.cut(values, found.begin, found.length, c.sources, c.target, c.after, c.until)
+        kernels.cut(values, found.begin.T, found.length.T, c.sources, c.target, c.after, c.until)
     groups, verdicts = _verdicts(plan, values, found)
     status = found.status
     ignored = np.array([v.ignore for v in verdicts], np.bool_)
@@ -53,14 +53,14 @@ def convert(plan: Plan, values: Bytes, found: Spans, lines: Lines) -> Converted:
         status[ignored[groups] & ((status == OK) | told[groups])] = IGNORED
     time = np.empty(len(status), np.int64)
     moments.times(
-        values, found.begin, found.length, plan.time.fields, plan.time.day_first,
+        values, found.begin.T, found.length.T, plan.time.fields, plan.time.day_first,
         lines.zones, lines.zone, lines.header_time, lines.near, lines.year, time,
     )  # fmt: skip
     status[(status == OK) & (time == clock.NONE)] = NO_TIMESTAMP
     if (status == OK).all():
-        return Converted(status, _columns(plan, values, found.begin, found.length, groups, verdicts, time))
+        return Converted(status, _columns(plan, values, found.begin.T, found.length.T, groups, verdicts, time))
     keep = np.flatnonzero(status == OK)
-    begin, length = np.take(found.begin.T, keep, axis=1).T, np.take(found.length.T, keep, axis=1).T
+    begin, length = np.take(found.begin.T, keep, axis=1), np.take(found.length.T, keep, axis=1)
     return Converted(status, _columns(plan, values, begin, length, groups[keep], verdicts, time[keep]))
 
 
@@ -70,7 +70,7 @@ def _verdicts(plan: Plan, values: Bytes, found: Spans) -> tuple[NDArray[np.int32
     codes = np.empty((m, len(plan.asked) + len(plan.flags)), np.int32)
     key, group, first = np.empty(m, np.uint64), np.empty(m, np.int32), np.empty(m, np.int64)
     kernels.codes(
-        values, found.begin, found.length, found.variant, plan.asked, plan.lexicon, plan.searched, codes, key,
+        values, found.begin.T, found.length.T, found.variant, plan.asked, plan.lexicon, plan.searched, codes, key,
     )  # fmt: skip
     count = kernels.group(key, group, first)
     rows = first[:count]

@@ -117,7 +117,7 @@ def _delimited(
         for place in range(min(count, layouts.needed[chosen])):
             i = layouts.field[chosen, place]
             if i >= 0:
-                begin[row, i], length[row, i] = low[place], high[place] - low[place]
+                begin[i, row], length[i, row] = low[place], high[place] - low[place]
 
 
 def build(table: Table, fields: Sequence[str]) -> Callable[[Bytes, NDArray[np.int64], NDArray[np.int64]], Spans]:
@@ -131,7 +131,7 @@ def build(table: Table, fields: Sequence[str]) -> Callable[[Bytes, NDArray[np.in
 
     def delimited(values: Bytes, start: NDArray[np.int64], stop: NDArray[np.int64]) -> Spans:
         found = spans.empty(len(start), len(fields))
-        _delimited(values, start, stop, separator, quote, layouts, head, found.begin, found.length, found.status)
+        _delimited(values, start, stop, separator, quote, layouts, head, found.begin.T, found.length.T, found.status)
         return found
 
     return delimited

@@ -1,4 +1,7 @@
-"""The kernels between spans and columns. All take values uint8 (bytes), begin int64 (n, F) and length int32 (n, F), -1 = absent."""
+"""The kernels between spans and columns. All take values uint8 (bytes), begin int64 (F, n) and length int32 (F, n), -1 = absent.
+
+They are the transposed arrays of `spans.Spans`: C order whatever n is, so that each kernel compiles once.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +48,9 @@ def codes(
     for row in range(len(key)):
         h = (_FNV ^ np.uint64(variant[row] + 1)) * _PRIME
         for k in range(words):
-            size, code = signed(length[row, asked[k]]), 0
+            size, code = signed(length[asked[k], row]), 0
             if size > 0:
-                p = begin[row, asked[k]]
+                p = begin[asked[k], row]
                 if size == last_size[k] and same(values, p, last_at[k], size):
                     code = last_code[k]
                 else:
@@ -58,9 +61,9 @@ def codes(
             h = (h ^ np.uint64(code)) * _PRIME
         hits = np.uint64(0)
         for u in range(len(field)):
-            if length[row, field[u]] > 0:
-                p = begin[row, field[u]]
-                hits |= _flags(values, p, p + length[row, field[u]], first, u, start, buffer, bounds)
+            if length[field[u], row] > 0:
+                p = begin[field[u], row]
+                hits |= _flags(values, p, p + length[field[u], row], first, u, start, buffer, bounds)
         for b in range(len(start)):
             out[row, words + b] = signed((hits >> np.uint64(b)) & np.uint64(1))
         h = (h ^ hits) * _PRIME
@@ -139,8 +142,8 @@ def intern(
             c = candidates[g, k]
             if c < 0:
                 break
-            if length[row, c] > 0:
-                p, n = begin[row, c], min(signed(length[row, c]), TEXT_LIMIT)
+            if length[c, row] > 0:
+                p, n = begin[c, row], min(signed(length[c, row]), TEXT_LIMIT)
                 if last > 0 and size[last] == n and same(values, p, first[last], n):  # logs repeat themselves
                     break
                 if n > longest_absent or look_up(absent, 0, values, p, p + n) < 0:
@@ -215,8 +218,8 @@ def integers(
             c = candidates[g, k]
             if c < 0:
                 break
-            if length[row, c] > 0:
-                n = _integer(values, begin[row, c], begin[row, c] + length[row, c])
+            if length[c, row] > 0:
+                n = _integer(values, begin[c, row], begin[c, row] + length[c, row])
                 if n >= 0 and n <= limit:
                     out[row] = n
                     break
@@ -225,12 +228,12 @@ def integers(
 @njit(cache=True, nogil=True)
 def cut(values: Bytes, begin: Begin, length: Length, sources: NDArray[np.int32], target: int, after: Packed, until: Packed) -> None:
     """Fill the field `target` from the first source that has `after`; it ends at the nearest `until`, or with the source."""
-    for row in range(len(length)):
+    for row in range(length.shape[1]):
         for source in sources:
-            if length[row, source] <= 0:
+            if length[source, row] <= 0:
                 continue
-            end = begin[row, source] + length[row, source]
-            p = find(values, begin[row, source], end, after.buffer, 0, after.bounds[1])
+            end = begin[source, row] + length[source, row]
+            p = find(values, begin[source, row], end, after.buffer, 0, after.bounds[1])
             if p < 0:
                 continue
             p += after.bounds[1]
@@ -238,7 +241,7 @@ def cut(values: Bytes, begin: Begin, length: Length, sources: NDArray[np.int32],
             for k in range(len(until.bounds) - 1):
                 q = find(values, p, stop, until.buffer, until.bounds[k], until.bounds[k + 1])
                 stop = q if q >= 0 else stop
-            begin[row, target], length[row, target] = p, stop - p
+            begin[target, row], length[target, row] = p, stop - p
             break
 
 
@@ -250,9 +253,9 @@ def session_keys(values: Bytes, begin: Begin, length: Length, fields: NDArray[np
         out[row] = 0
         complete = True
         for f in fields:
-            complete = complete and length[row, f] > 0
-            for i in range(length[row, f]):
-                h = (h ^ np.uint64(values[begin[row, f] + i])) * _PRIME
+            complete = complete and length[f, row] > 0
+            for i in range(length[f, row]):
+                h = (h ^ np.uint64(values[begin[f, row] + i])) * _PRIME
             h = (h ^ np.uint64(255)) * _PRIME
         if complete:
             h ^= h >> np.uint64(32)

@@ -173,10 +173,10 @@ def _pairs(
                 high = find_either(values, low, end, between, 9)
                 p = high
             if not found and prefix >= 0 and key > start[row]:
-                begin[row, prefix], length[row, prefix] = start[row], key - start[row]
+                begin[prefix, row], length[prefix, row] = start[row], key - start[row]
             found = True
-            if i >= 0 and length[row, i] < 0:
-                begin[row, i], length[row, i] = low, high - low
+            if i >= 0 and length[i, row] < 0:
+                begin[i, row], length[i, row] = low, high - low
         if not found:
             status[row] = BAD_STRUCTURE
 
@@ -194,7 +194,7 @@ def _cef_header(
         if p >= stop and part < 6:
             return -1
         if header[part] >= 0:
-            begin[row, header[part]], length[row, header[part]] = low, min(p, stop) - low
+            begin[header[part], row], length[header[part], row] = low, min(p, stop) - low
         p += 1
     return min(p, stop)
 
@@ -218,11 +218,11 @@ def _extension(
             key -= 1
         if key < p and (key == low or values[key - 1] == 32 or values[key - 1] == 9):
             if opened >= 0:
-                length[row, opened] = max(key - 1 - low, 0)
+                length[opened, row] = max(key - 1 - low, 0)
             i = _field(values, key, p, slots, keys, bounds)
-            low, opened = p + 1, i if i >= 0 and length[row, i] < 0 else -1
+            low, opened = p + 1, i if i >= 0 and length[i, row] < 0 else -1
             if opened >= 0:
-                begin[row, i], length[row, i] = low, stop - low
+                begin[i, row], length[i, row] = low, stop - low
         p += 1
 
 
@@ -253,12 +253,14 @@ def build(table: Table, fields: Sequence[str]) -> Callable[[Bytes, NDArray[np.in
 
     def pairs(values: Bytes, start: NDArray[np.int64], stop: NDArray[np.int64]) -> Spans:
         found = spans.empty(len(start), len(fields))
-        _pairs(values, start, stop, separator, ord(settings.quote), prefix, slots, keys, bounds, found.begin, found.length, found.status)
+        _pairs(
+            values, start, stop, separator, ord(settings.quote), prefix, slots, keys, bounds, found.begin.T, found.length.T, found.status
+        )
         return found
 
     def cef(values: Bytes, start: NDArray[np.int64], stop: NDArray[np.int64]) -> Spans:
         found = spans.empty(len(start), len(fields))
-        _cef(values, start, stop, header, slots, keys, bounds, found.begin, found.length, found.status)
+        _cef(values, start, stop, header, slots, keys, bounds, found.begin.T, found.length.T, found.status)
         return found
 
     return pairs if settings.style == "pairs" else cef

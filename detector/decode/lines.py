@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numba.core.types import boolean, int64
 from numpy.typing import NDArray
 
 from detector.decode import clock
-from detector.decode.scan import Bytes, digits
+from detector.decode.scan import BYTES, Bytes, digits
 from detector.decode.zones import Zones
 
 LONGEST = 262_144  # bytes of a line; longer ones are dead letters
@@ -38,21 +39,21 @@ def empty(n: int) -> Frames:
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(int64(BYTES, int64, int64), cache=True, nogil=True)
 def _word_end(values: Bytes, p: int, end: int) -> int:
     while p < end and values[p] > 32:
         p += 1
     return p
 
 
-@njit(cache=True, nogil=True)
+@njit(int64(BYTES, int64, int64), cache=True, nogil=True)
 def _blanks(values: Bytes, p: int, end: int) -> int:
     while p < end and (values[p] == 32 or values[p] == 9):
         p += 1
     return p
 
 
-@njit(cache=True, nogil=True)
+@njit(boolean(BYTES, int64, int64), cache=True, nogil=True)
 def _is_host(values: Bytes, begin: int, end: int) -> bool:
     """A host name or address: letters, digits, . - _ : @ / and no colon at its end."""
     if end == begin or end - begin > 255 or values[end - 1] == 58:
@@ -65,7 +66,7 @@ def _is_host(values: Bytes, begin: int, end: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(int64(BYTES, int64, int64), cache=True, nogil=True)
 def _tag_end(values: Bytes, begin: int, end: int) -> int:
     """Where the body begins after `program[pid]: ` or `program: `, or -1 when no such tag stands here."""
     p = begin
@@ -112,7 +113,7 @@ def _put_tag(values: Bytes, frames: Frames, row: int, begin: int, end: int) -> N
         _put(frames, row, PID, p + 1, q)
 
 
-@njit(cache=True, nogil=True)
+@njit(int64(BYTES, int64, int64), cache=True, nogil=True)
 def _structured(values: Bytes, p: int, end: int) -> int:
     """Where the message begins after RFC 5424 structured data at p."""
     if p < end and values[p] == 45:
@@ -177,7 +178,7 @@ def _rfc3164(values: Bytes, frames: Frames, row: int, p: int, end: int) -> int:
     return tag
 
 
-@njit(cache=True, nogil=True)
+@njit(int64(BYTES, int64, int64), cache=True, nogil=True)
 def _priority(values: Bytes, p: int, end: int) -> int:
     """Where the line goes on after <134>."""
     if p >= end or values[p] != 60:
@@ -186,7 +187,7 @@ def _priority(values: Bytes, p: int, end: int) -> int:
     return q + 1 if number >= 0 and q < end and values[q] == 62 else p
 
 
-@njit(cache=True, nogil=True)
+@njit(boolean(BYTES, int64, int64), cache=True, nogil=True)
 def _looks_dated(values: Bytes, p: int, end: int) -> bool:
     """Whether a header's timestamp may begin here: a letter, or a year and a dash. `date=…` and `1,2026/…` do not."""
     if end - p < 12:

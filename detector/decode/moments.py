@@ -20,23 +20,23 @@ def _field_time(
 ) -> int:  # fmt: skip
     """µs UTC of one [[time]] entry in one row, or clock.NONE. memory int64 (T, 6): the last date's place, size, parts and end."""
     a, b, z = fields[entry, 0], fields[entry, 1], fields[entry, 2]
-    if length[row, a] <= 0 or (b >= 0 and length[row, b] <= 0) or (z >= 0 and length[row, z] <= 0):
+    if length[a, row] <= 0 or (b >= 0 and length[b, row] <= 0) or (z >= 0 and length[z, row] <= 0):
         return clock.NONE
-    p = begin[row, a]
-    end = p + length[row, a]
+    p = begin[a, row]
+    end = p + length[a, row]
     if b < 0 and z < 0:
         return clock.parse(values, p, end, day_first, zones, zone, near, year)[0]
-    if length[row, a] != memory[entry, 1] or not same(values, p, memory[entry, 0], memory[entry, 1]):
+    if length[a, row] != memory[entry, 1] or not same(values, p, memory[entry, 0], memory[entry, 1]):
         y, m, d, q = clock.read_date(values, p, end, day_first)
-        memory[entry, 0], memory[entry, 1] = p, length[row, a]
+        memory[entry, 0], memory[entry, 1] = p, length[a, row]
         memory[entry, 2], memory[entry, 3], memory[entry, 4], memory[entry, 5] = y, m, d, q - p
     y, m, d, q = memory[entry, 2], memory[entry, 3], memory[entry, 4], p + memory[entry, 5]
     if b >= 0:
-        q, end = begin[row, b], begin[row, b] + length[row, b]
+        q, end = begin[b, row], begin[b, row] + length[b, row]
     time, q = clock.read_clock(values, q, end)
     offset, q = clock.read_zone(values, q, end)
     if z >= 0:
-        offset, q = clock.read_zone(values, begin[row, z], begin[row, z] + length[row, z])
+        offset, q = clock.read_zone(values, begin[z, row], begin[z, row] + length[z, row])
         if offset == clock.NONE:
             return clock.NONE
     return clock.resolve(y, m, d, time, offset, zones, zone, near, year)
@@ -55,9 +55,9 @@ def times(
             time = _field_time(values, begin, length, row, fields, entry, day_first[entry], zones, zone[row], near[row], year, memory)
             if time != clock.NONE:
                 f = fields[entry, 3]
-                if f >= 0 and length[row, f] > 0:
-                    p = begin[row, f]
-                    finer = clock.parse(values, p, p + length[row, f], day_first[entry], zones, zone[row], near[row], year)[0]
+                if f >= 0 and length[f, row] > 0:
+                    p = begin[f, row]
+                    finer = clock.parse(values, p, p + length[f, row], day_first[entry], zones, zone[row], near[row], year)[0]
                     time = finer if abs(finer - time) < 2 * SECOND else time
                 break
         if time == clock.NONE:

@@ -10,10 +10,14 @@ from typing import NamedTuple, cast
 
 import numpy as np
 from numba import njit
+from numba.core.types import Array, Type, UniTuple, boolean, int64, uint8
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 NOWHERE = -1
+several = cast("Callable[[Type, int], Callable[..., object]]", UniTuple)
+PAIR = several(int64, 2)
+BYTES = Array(uint8, 1, "C", readonly=True)  # small helpers name their types, or each mixture of widths would compile anew
 # For kernels: int() would make a uint64 of a byte, and sums of both kinds are floats.
 signed = cast("Callable[[object], int]", np.int64)
 
@@ -68,7 +72,7 @@ def lexicon(entries: Sequence[tuple[int, str, int]]) -> Lexicon:
     return Lexicon(slots, group, number, words.buffer, words.bounds)
 
 
-@njit(cache=True, nogil=True)
+@njit(int64(BYTES, int64, int64, int64), cache=True, nogil=True)
 def hash_lower(values: Bytes, begin: int, end: int, seed: int) -> int:
     """Hash of a text without regard to ASCII case: its length and up to 16 bytes of it."""
     h = np.uint64(seed + 1) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(end - begin)
@@ -80,7 +84,7 @@ def hash_lower(values: Bytes, begin: int, end: int, seed: int) -> int:
     return signed((h ^ (h >> np.uint64(29))) & np.uint64(0x7FFFFFFFFFFFFFFF))
 
 
-@njit(cache=True, nogil=True)
+@njit(boolean(BYTES, int64, int64, BYTES, int64, int64), cache=True, nogil=True)
 def equal_lower(values: Bytes, begin: int, end: int, buffer: Bytes, low: int, high: int) -> bool:
     """Whether a text equals an entry that is in lower case already."""
     if end - begin != high - low:
@@ -107,7 +111,7 @@ def look_up(words: Lexicon, group: int, values: Bytes, begin: int, end: int) -> 
     return -1
 
 
-@njit(cache=True, nogil=True)
+@njit(int64(BYTES, int64, int64, BYTES, int64, int64), cache=True, nogil=True)
 def find(values: Bytes, begin: int, end: int, buffer: Bytes, low: int, high: int) -> int:
     """Where in values[begin:end] the text buffer[low:high] first stands, or -1. Case matters."""
     size = high - low
@@ -134,7 +138,7 @@ def find_lower(values: Bytes, begin: int, end: int, buffer: Bytes, low: int, hig
     return NOWHERE
 
 
-@njit(cache=True, nogil=True)
+@njit(boolean(BYTES, int64, int64, BYTES, int64, int64), cache=True, nogil=True)
 def starts(values: Bytes, begin: int, end: int, buffer: Bytes, low: int, high: int) -> bool:
     """Whether values[begin:end] starts with buffer[low:high]. Case matters."""
     if end - begin < high - low:
@@ -145,7 +149,7 @@ def starts(values: Bytes, begin: int, end: int, buffer: Bytes, low: int, high: i
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(PAIR(BYTES, int64, int64), cache=True, nogil=True)
 def digits(values: Bytes, begin: int, end: int) -> tuple[int, int]:
     """The number written from `begin` on, at most 18 digits of it, and where it ends; (-1, begin) without a digit."""
     p, n = begin, 0

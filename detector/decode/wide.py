@@ -9,9 +9,10 @@ import numpy as np
 from llvmlite import ir
 from numba import njit
 from numba.core import types
+from numba.core.types import boolean, int64, uint64
 from numba.extending import intrinsic
 
-from detector.decode.scan import Bytes
+from detector.decode.scan import BYTES, Bytes
 
 _ONES, _HIGHS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
@@ -50,7 +51,7 @@ def _zeros(word: np.uint64) -> np.uint64:
     return (word - _ONES) & ~word & _HIGHS
 
 
-@njit(cache=True, nogil=True)
+@njit(int64(BYTES, int64, int64, int64, int64), cache=True, nogil=True)
 def find_either(values: Bytes, p: int, stop: int, a: int, b: int) -> int:
     """Where in values[p:stop] the first byte a or b stands, or stop."""
     last = len(values) - 8
@@ -68,7 +69,7 @@ def find_either(values: Bytes, p: int, stop: int, a: int, b: int) -> int:
     return p
 
 
-@njit(cache=True, nogil=True)
+@njit(uint64(BYTES, int64, int64), cache=True, nogil=True)
 def head(values: Bytes, p: int, size: int) -> np.uint64:
     """The first min(size, 8) bytes from p as a word, the rest zero."""
     if p + 8 <= len(values):
@@ -80,7 +81,7 @@ def head(values: Bytes, p: int, size: int) -> np.uint64:
     return word
 
 
-@njit(cache=True, nogil=True)
+@njit(boolean(BYTES, int64, int64, int64), cache=True, nogil=True)
 def same(values: Bytes, p: int, q: int, size: int) -> bool:
     """Whether values[p:p + size] equals values[q:q + size]."""
     while size >= 8:
