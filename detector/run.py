@@ -188,7 +188,7 @@ def _owner() -> str:
 
 def read_incident(path: Path, incident: str, environ: Mapping[str, str]) -> Mapping[str, Any] | None:
     """One incident of the configured database, or None."""
-    opened = open_database(load(path, environ, "score"), environ)
+    opened = open_database(load(path, environ, "score"), environ, visit=True)
     try:
         return Reader(opened.reader_url).incident(incident)
     finally:

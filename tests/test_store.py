@@ -207,3 +207,20 @@ def test_evidence_and_samples_lie_in_one_partition_a_day_with_brin(any_database:
     ]  # fmt: skip
     brin = any_database.rows("SELECT count(*)::int FROM pg_indexes WHERE schemaname = 'store' AND indexdef LIKE '%%USING brin%%'")
     assert brin == [(7,)]
+
+
+def test_the_queries_that_grafana_will_ask_run_under_its_role(any_database: TestDatabase, store: Store) -> None:
+    claim = store.claim(SHARD, NOW)
+    one = an_incident()
+    sample = EventSample(NOW, "auth", 0, 1, {"user.name": "u-1", "destination.port": 22})
+    store.apply(claim, 0, 1, opening(one, evidence={one.id: (evidence(),)}, samples={one.id: (sample,)}), NOW)
+    rows = any_database.rows(
+        "SELECT id::text, tenant, site, model, severity, entity_kind || ':' || entity_value, entity_key, title_de,"
+        " coalesce(array_to_string(techniques, ','), ''), score::float8, one_in, updated FROM incidents WHERE status = 'expired' LIMIT 200",
+        role="tuermer_grafana",
+    )
+    assert [row[:6] for row in rows] == [(one.id, "stadt", "rathaus", "auth-source", "medium", "source.ip:198.51.100.7")]
+    behind = "SELECT incident_id::text, user_name, destination_port FROM events_recent WHERE time > '2026-01-01'"
+    assert any_database.rows(behind, role="tuermer_grafana") == [(one.id, "u-1", "22")]
+    assert any_database.rows("SELECT jsonb_array_length(evidence) FROM incidents", role="tuermer_grafana") == [(1,)]
+    assert any_database.rows("SELECT component FROM health ORDER BY 1", role="tuermer_grafana") == [("outbox",), ("shard",)]

@@ -67,6 +67,16 @@ def test_the_second_start_finds_port_data_and_passwords_again(server: Embedded) 
         assert connection.execute("SELECT count(*) FROM public.incidents").fetchone() == (0,)
 
 
+def test_a_visitor_does_not_take_the_server_away_from_the_daemon(server: Embedded) -> None:
+    """`tuermer explain` beside `tuermer run`."""
+    daemon = open_embedded(server)
+    open_embedded(Embedded(server.directory, settings=FAST), visit=True).close()
+    assert answers(server)
+    daemon.close()
+    open_embedded(Embedded(server.directory, settings=FAST), visit=True).close()
+    assert server.start(), "a visitor that had to start it ends it, too"
+
+
 def test_only_we_can_read_the_passwords_and_only_the_server_its_folder(server: Embedded) -> None:
     server.start()
     kept = server.directory / "passwords.json"

@@ -73,8 +73,8 @@ class Embedded:
         self.data = self.home / "data"
         self.port = 0
 
-    def start(self) -> None:
-        """Makes the data folder when there is none, starts the server and waits until it answers.
+    def start(self) -> bool:
+        """Makes the data folder when there is none, starts the server and waits until it answers; False if it ran already.
 
         Raises StoreError with the end of the server's log when it does not start.
         """
@@ -85,12 +85,13 @@ class Embedded:
         running = self._running()
         if running is not None:
             self.port = running
-            return
+            return False
         self._forget_stale_pid()
         self.port = _free_port(_remembered(self.directory / "port"))
         options = " ".join(f"-c {key}='{value}'" for key, value in {**self._settings, "port": str(self.port)}.items())
         self._pg_ctl("start", "-l", str(self.home / "log"), "-o", options, "-w", "-t", "60")
         _write_private(self.directory / "port", str(self.port))
+        return True
 
     def stop(self) -> None:
         """Ends the server and waits for it; open transactions are rolled back. Nothing happens if none runs."""

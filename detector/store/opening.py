@@ -25,10 +25,13 @@ class Opened:
     close: Callable[[], None]
 
 
-def open_database(config: Config, environ: Mapping[str, str]) -> Opened:
-    """Raises StoreError with one sentence when there is no usable database."""
+def open_database(config: Config, environ: Mapping[str, str], *, visit: bool = False) -> Opened:
+    """A visitor (a command beside the daemon) leaves an embedded server running that ran before; others end it.
+
+    Raises StoreError with one sentence when there is no usable database.
+    """
     if config.database.url == "embedded":
-        return open_embedded(Embedded(Path(config.database.directory)))
+        return open_embedded(Embedded(Path(config.database.directory)), visit=visit)
     url = with_password(config.database.url, config, environ)
     owner = url if config.database.owner_url == "" else with_password(config.database.owner_url, config, environ, "owner_")
     try:
@@ -38,10 +41,10 @@ def open_database(config: Config, environ: Mapping[str, str]) -> Opened:
     return Opened(url, url, lambda: None)
 
 
-def open_embedded(server: Embedded) -> Opened:
-    server.start()
+def open_embedded(server: Embedded, *, visit: bool = False) -> Opened:
+    started = server.start()
     prepare(server)
-    return Opened(server.url("tuermer_daemon"), server.url("tuermer_grafana"), server.stop)
+    return Opened(server.url("tuermer_daemon"), server.url("tuermer_grafana"), server.stop if started or not visit else lambda: None)
 
 
 def prepare(server: Embedded, database: str = DATABASE) -> None:
