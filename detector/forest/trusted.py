@@ -1,9 +1,9 @@
 """SHA-256 of the manifests of the models that we ship; `detector.learn.baseline` rewrites this file."""
 
 TRUSTED: dict[str, str] = {
-    "auth-service": "6acd3d0bf6627aabf9aa05defe1f7209c0bda94995c332ff73d3303a3079a68e",
-    "auth-source": "9076a58e1b99e6b39654eaae692ce444fb30a1d82f876b3bb142e973bbf4efd0",
-    "auth-user": "67267f3ff0f97f5aacf7122044daf3ccf25eb6200bfa62e813d63e435f59563a",
-    "firewall-pair": "cffd48adad2f4af614b0e602f67a4c5bc8bc797f31e897c00de970efbbbb24fd",
-    "firewall-source": "49eb897f593a819a28a69534889f1c600cc8adf211dc735627763eaedb663242",
+    "auth-service": "af1b0eaac8efb35d239794ffe4593c9924dd01058734a1f09026d820471d9994",
+    "auth-source": "175299f8827e1723173602620213750e055a1db1430430dc4a6164987f5de762",
+    "auth-user": "80fb025e9ca86cb3502e2278a94e5d445f4d4f35f167a1345a687d78babc85b4",
+    "firewall-pair": "ace408b8287fb6effcb78dc8cb922bab7ecb5604cb9db3d2d5097700dc4eeb6d",
+    "firewall-source": "29415b954f14885599ca9584889142894946df92dfea7d6a3c9d53af2be817c5",
 }
