@@ -129,20 +129,20 @@ def convert(
     values: Bytes, begin: NDArray[np.int64], length: NDArray[np.int32], group: NDArray[np.int32], candidates: NDArray[np.int32],
     hi: NDArray[np.uint64], lo: NDArray[np.uint64], kind: NDArray[np.uint8],
 ) -> None:  # fmt: skip
-    """Fill hi, lo, kind (n) from the first readable of each row's candidate fields, candidates[group[row]]; -1 ends the list."""
+    """Fill hi, lo, kind (C, n; zero before) from the first readable of candidates[column, group[row]]; -1 ends the list."""
     for row in range(len(group)):
-        hi[row], lo[row], kind[row] = _ZERO, _ZERO, 0
         g = group[row]
-        for k in range(candidates.shape[1]):
-            c = candidates[g, k]
-            if c < 0:
-                break
-            if length[c, row] > 0:
-                b = begin[c, row]
-                high, low, readable = parse(values, b, b + length[c, row])
-                if readable:
-                    hi[row], lo[row], kind[row] = high, low, 1
+        for column in range(len(hi)):
+            for k in range(candidates.shape[2]):
+                c = candidates[column, g, k]
+                if c < 0:
                     break
+                if length[c, row] > 0:
+                    b = begin[c, row]
+                    high, low, readable = parse(values, b, b + length[c, row])
+                    if readable:
+                        hi[column, row], lo[column, row], kind[column, row] = high, low, 1
+                        break
 
 
 def text(hi: SupportsInt, lo: SupportsInt) -> str:

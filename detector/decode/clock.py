@@ -16,6 +16,7 @@ from detector.decode.zones import DAY, SECOND, Zones, to_utc
 
 NONE = -(2**62)  # no time
 EARLIEST, LATEST = 631_152_000 * SECOND, 4_102_444_800 * SECOND  # 1990 to 2100; anything else is a broken clock or no date
+_YEAR = 31_556_952 * SECOND  # mean, of the Gregorian calendar
 _DAYS = np.array([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 
 
@@ -200,12 +201,14 @@ def resolve(
             return NONE
         best = date * DAY * SECOND + clock
     elif near > 0:
-        middle, best = 1970 + int(near / (365.2425 * DAY * SECOND)), NONE
-        for candidate in range(middle - 1, middle + 2):
+        middle, best = 1970 + near // _YEAR, NONE
+        for candidate in (middle, middle - 1, middle + 1):
             date = days(candidate, month, day)
             local = date * DAY * SECOND + clock
             if date != NONE and (best == NONE or abs(local - near) < abs(best - near)):
                 best = local
+                if abs(best - near) < 180 * DAY * SECOND:  # no other year comes nearer
+                    break
         if best == NONE:
             return NONE
     else:

@@ -90,24 +90,51 @@ def _columns(
     plan: Plan, values: Bytes, begin: kernels.Begin, length: kernels.Length, group: NDArray[np.int32], verdicts: list[Verdict],
     time: NDArray[np.int64],
 ) -> dict[str, pl.Series]:  # fmt: skip
-    n = len(group)
     columns = {"@timestamp": pl.Series(time).cast(pl.Datetime("us", "UTC"))}
     named = {*plan.columns, *(c for v in verdicts for part in (v.set, v.columns) for c in part)}
-    for name in ecs.ADDRESS:
-        if name in named:
-            hi, lo, kind = np.empty(n, np.uint64), np.empty(n, np.uint64), np.empty(n, np.uint8)
-            address.convert(values, begin, length, group, _candidates(name, plan, verdicts), hi, lo, kind)
-            columns |= {f"{name}.hi": pl.Series(hi), f"{name}.lo": pl.Series(lo), f"{name}.kind": pl.Series(kind)}
-    for name, dtype in ecs.INTEGER.items():
-        if name in named:
-            fixed = np.array([int(v.set.get(name, -1)) for v in verdicts], np.int64)
-            numbers = fixed[group] if (fixed >= 0).any() else np.full(n, -1, np.int64)
-            kernels.integers(values, begin, length, group, _candidates(name, plan, verdicts), _LIMIT.get(name, _MOST), numbers)
-            columns[name] = pl.Series(numbers.astype(np.int32) if dtype == pl.Int32() else numbers)
+    columns |= _addresses([name for name in ecs.ADDRESS if name in named], plan, values, begin, length, group, verdicts)
+    columns |= _integers([name for name in ecs.INTEGER if name in named], plan, values, begin, length, group, verdicts)
     columns |= ecs.texts({
         name: _text(name, plan, values, begin, length, group, verdicts) for name in text_columns(plan, verdicts)
     })  # fmt: skip
     return columns | _attempts(plan, values, begin, length, group, verdicts)
+
+
+def _stacked(names: list[str], plan: Plan, verdicts: Sequence[Verdict]) -> NDArray[np.int32]:
+    """The candidates of several columns, int32 (columns, G, C), filled up with -1."""
+    lists = [_candidates(name, plan, verdicts) for name in names]
+    fields = np.full((len(names), len(verdicts), max([1, *(c.shape[1] for c in lists)])), -1, np.int32)
+    for i, candidates in enumerate(lists):
+        fields[i, :, : candidates.shape[1]] = candidates
+    return fields
+
+
+def _addresses(
+    names: list[str], plan: Plan, values: Bytes, begin: kernels.Begin, length: kernels.Length, group: NDArray[np.int32],
+    verdicts: list[Verdict],
+) -> dict[str, pl.Series]:  # fmt: skip
+    shape = (len(names), len(group))
+    hi, lo, kind = np.zeros(shape, np.uint64), np.zeros(shape, np.uint64), np.zeros(shape, np.uint8)
+    address.convert(values, begin, length, group, _stacked(names, plan, verdicts), hi, lo, kind)
+    parts = (("hi", hi), ("lo", lo), ("kind", kind))
+    return {f"{name}.{part}": pl.Series(array[i]) for i, name in enumerate(names) for part, array in parts}
+
+
+def _integers(
+    names: list[str], plan: Plan, values: Bytes, begin: kernels.Begin, length: kernels.Length, group: NDArray[np.int32],
+    verdicts: list[Verdict],
+) -> dict[str, pl.Series]:  # fmt: skip
+    """Integer columns: what the verdict says, overruled by a readable candidate field."""
+    numbers = np.full((len(names), len(group)), -1, np.int64)
+    for i, name in enumerate(names):
+        if any(name in v.set for v in verdicts):
+            numbers[i] = np.array([int(v.set.get(name, -1)) for v in verdicts], np.int64)[group]
+    limits = np.array([_LIMIT.get(name, _MOST) for name in names], np.int64)
+    kernels.integers(values, begin, length, group, _stacked(names, plan, verdicts), limits, numbers)
+    return {
+        name: pl.Series(column.astype(np.int32) if ecs.INTEGER[name] == pl.Int32() else column)
+        for name, column in zip(names, numbers, strict=True)
+    }
 
 
 def _attempts(
@@ -116,10 +143,10 @@ def _attempts(
     kind = np.array([v.attempt for v in verdicts], np.uint8)
     columns = {}
     if kind.any():
-        count = (kind > 0).astype(np.int64)[group]
-        fields = np.array([[v.count] for v in verdicts], np.int32).reshape(-1, 1)
-        kernels.integers(values, begin, length, group, fields, 65_535, count)
-        columns = {"attempt.kind": pl.Series(kind[group]), "attempt.count": pl.Series(count.astype(np.uint16))}
+        count = (kind > 0).astype(np.int64)[group][np.newaxis]
+        fields = np.array([[[v.count] for v in verdicts]], np.int32)
+        kernels.integers(values, begin, length, group, fields, np.array([65_535], np.int64), count)
+        columns = {"attempt.kind": pl.Series(kind[group]), "attempt.count": pl.Series(count[0].astype(np.uint16))}
     if len(plan.session):
         keys = np.empty(len(group), np.uint64)
         kernels.session_keys(values, begin, length, plan.session, keys)

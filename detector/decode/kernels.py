@@ -209,20 +209,25 @@ def _integer(values: Bytes, p: int, end: int) -> int:
 
 @njit(cache=True, nogil=True)
 def integers(
-    values: Bytes, begin: Begin, length: Length, group: NDArray[np.int32], candidates: NDArray[np.int32], limit: int, out: NDArray[np.int64]
+    values: Bytes, begin: Begin, length: Length, group: NDArray[np.int32], candidates: NDArray[np.int32], limits: NDArray[np.int64],
+    out: NDArray[np.int64],
 ) -> None:  # fmt: skip
-    """Fill out int64 (n) from the first readable candidate that is at most `limit`; where there is none, out stays as it is."""
+    """Fill out int64 (C, n) from the first readable of candidates[column, group[row]] that is at most limits[column].
+
+    Where there is none, out stays as it is. All columns in one pass: a line's bytes are in the cache then.
+    """
     for row in range(len(group)):
         g = group[row]
-        for k in range(candidates.shape[1]):
-            c = candidates[g, k]
-            if c < 0:
-                break
-            if length[c, row] > 0:
-                n = _integer(values, begin[c, row], begin[c, row] + length[c, row])
-                if n >= 0 and n <= limit:
-                    out[row] = n
+        for column in range(len(limits)):
+            for k in range(candidates.shape[2]):
+                c = candidates[column, g, k]
+                if c < 0:
                     break
+                if length[c, row] > 0:
+                    n = _integer(values, begin[c, row], begin[c, row] + length[c, row])
+                    if n >= 0 and n <= limits[column]:
+                        out[column, row] = n
+                        break
 
 
 @njit(cache=True, nogil=True)

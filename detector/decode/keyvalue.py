@@ -189,8 +189,9 @@ def _cef_header(
     p = start
     for part in range(7):
         low = p
-        while p < stop and values[p] != 124:
-            p += 2 if values[p] == 92 else 1
+        p = find_either(values, p, stop, 124, 92)
+        while p < stop and values[p] == 92:
+            p = find_either(values, min(p + 2, stop), stop, 124, 92)
         if p >= stop and part < 6:
             return -1
         if header[part] >= 0:
