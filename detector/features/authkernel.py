@@ -14,7 +14,7 @@ from detector.features.authentication import FAILURE, KNOWN_SUCCESS, SINCE, SUCC
 from detector.features.calendar import hour_bins
 from detector.features.columns import SOURCE_INSIDE, sides
 from detector.features.hashing import address_ids, combine, network_ids, text_ids, words
-from detector.features.jit import kernel, part
+from detector.features.jit import borrow, kernel, part
 
 _ACTIONS = {"login": 1, "ticket": 1, "elevate": 2}  # 2: counts as an attempt only when it fails
 _METHODS_BY_KEY = {"publickey": 1, "certificate": 1}
@@ -92,6 +92,23 @@ def _stop(state: Logins) -> bool:
     )
 
 
+@part
+def _lent(s: Logins) -> Logins:
+    return Logins(
+        slab.lent(s.sessions), slab.lent(s.sources), slab.lent(s.services), slab.lent(s.targets), slab.lent(s.users), slab.lent(s.habits),
+        bloom.lent(s.now), bloom.lent(s.before), borrow(s.clock),
+    )  # fmt: skip
+
+
+@part
+def _lent_attempts(e: Attempts) -> Attempts:
+    return Attempts(
+        borrow(e.time), borrow(e.source), borrow(e.inside), borrow(e.network), borrow(e.place), borrow(e.host), borrow(e.user),
+        borrow(e.group), borrow(e.method), borrow(e.by_key), borrow(e.outcome), borrow(e.session), borrow(e.kind), borrow(e.reports),
+        borrow(e.hour), borrow(e.epoch), borrow(e.seen),
+    )  # fmt: skip
+
+
 @kernel
 def advance(
     state: Logins, e: Attempts, first: int, x_source: NDArray[np.float64], weight: NDArray[np.int32], rule: NDArray[np.uint8],
@@ -103,6 +120,9 @@ def advance(
     Fills x_source (n, 12), weight (n: new attempts) and rule (n); x_service, service_row and x_user, user_row from rows
     `services` and `users` on. Returns (next event, service rows so far, user rows so far).
     """
+    state, e = _lent(state), _lent_attempts(e)
+    x_source, weight, rule, x_service = borrow(x_source), borrow(weight), borrow(rule), borrow(x_service)
+    service_row, x_user, user_row = borrow(service_row), borrow(x_user), borrow(user_row)
     for i in range(first, len(e.time)):
         if _stop(state):
             return i, services, users

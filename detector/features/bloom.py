@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.features.hashing import mix
-from detector.features.jit import kernel, part
+from detector.features.jit import borrow, kernel, part
 
 GENERATION = 15 * 86_400_000_000  # µs
 LAYERS = 6
@@ -55,6 +55,12 @@ def room(bloom: Bloom) -> Bloom:
     bits = np.zeros(8 * _start(int(bloom.info[LAYER]) + 2), np.uint64)
     bits[: len(bloom.bits)] = bloom.bits
     return Bloom(bits, bloom.info)
+
+
+@part
+def lent(bloom: Bloom) -> Bloom:
+    """The filter for use inside one kernel call, see `jit.borrow`."""
+    return Bloom(borrow(bloom.bits), borrow(bloom.info))
 
 
 def dump(bloom: Bloom) -> dict[str, NDArray[np.generic]]:

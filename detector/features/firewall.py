@@ -18,7 +18,7 @@ from detector.features.bloom import Bloom
 from detector.features.columns import sides
 from detector.features.counters import DAY, DISTINCT, HOUR, MINUTE, SECOND, TEN, bits, decayed, distinct, elapsed, fading, mature
 from detector.features.hashing import address_ids, combine, words
-from detector.features.jit import kernel, part, word
+from detector.features.jit import borrow, kernel, part, word
 from detector.features.regularity import RING, push, regularity, symmetry
 from detector.features.slab import Slab
 
@@ -202,6 +202,18 @@ def _pair(
     return True
 
 
+@part
+def _lent(s: Network) -> Network:
+    return Network(slab.lent(s.sources), slab.lent(s.pairs), slab.lent(s.places), bloom.lent(s.now), bloom.lent(s.before), borrow(s.clock))
+
+
+@part
+def _lent_flows(e: Flows) -> Flows:
+    return Flows(
+        borrow(e.time), borrow(e.source), borrow(e.destination), borrow(e.port), borrow(e.action), borrow(e.sent), borrow(e.inside)
+    )  # fmt: skip
+
+
 @kernel
 def advance(
     state: Network, e: Flows, first: int, x_source: NDArray[np.float64], x_pair: NDArray[np.float64],
@@ -212,6 +224,8 @@ def advance(
     Fills x_source (n, 16), and x_pair (n, 3), pair_row from row `pairs` on; returns (next event, pair rows so far).
     """
     scratch = np.empty(RING)
+    state, e = _lent(state), _lent_flows(e)
+    x_source, x_pair, pair_row = borrow(x_source), borrow(x_pair), borrow(pair_row)
     for i in range(first, len(e.time)):
         if _stop(state):
             return i, pairs

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.features.jit import kernel, part
+from detector.features.jit import borrow, kernel, part
 
 SKETCH = 12  # words of a sketch
 IDLE = 3 * 86_400_000_000.0  # µs
@@ -58,6 +58,12 @@ def room(slab: Slab, margin: int) -> Slab:
     if not crowded(slab, margin):
         return slab
     return of_rows(slab.word[: slab.info[HIGH]], slab.info, 2 * len(slab.word))
+
+
+@part
+def lent(slab: Slab) -> Slab:
+    """The slab for use inside one kernel call, see `jit.borrow`."""
+    return Slab(borrow(slab.places), borrow(slab.word), borrow(slab.num), borrow(slab.byte), borrow(slab.info))
 
 
 @kernel
