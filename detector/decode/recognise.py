@@ -33,7 +33,7 @@ class Marks(NamedTuple):
 
 def marks(tables: Sequence[Table]) -> Marks:
     """Of all tables, in order of their priority (equal: as given)."""
-    ways = [(t.priority, i, way) for i, t in enumerate(tables) for way in t.recognise]
+    ways = [(t.priority + 1000 * way.late, i, way) for i, t in enumerate(tables) for way in t.recognise]
     ways.sort(key=lambda entry: entry[:2])
     listed: list[bytes] = []
     part = []

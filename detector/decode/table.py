@@ -31,6 +31,7 @@ class Recognise(Struct, frozen=True, forbid_unknown_fields=True):
     contains: list[str] = []
     also: list[str] = []
     within: Annotated[int, Meta(ge=1, le=65_536)] = 256  # bytes of the body that are searched
+    late: bool = False  # asked only when no format's other marks hold: for marks that must be searched for in many lines
 
 
 class KeyValue(Struct, frozen=True, forbid_unknown_fields=True):
