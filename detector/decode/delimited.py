@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from detector.decode import spans
 from detector.decode.scan import Bytes, equal_lower, pack
 from detector.decode.spans import NO_LAYOUT, Spans
-from detector.decode.table import Delimited, Table, texts
+from detector.decode.table import HEADER, Delimited, Table, texts
 from detector.decode.wide import find_either
 
 
@@ -121,10 +121,14 @@ def _delimited(
 
 
 def build(table: Table, fields: Sequence[str]) -> Callable[[Bytes, NDArray[np.int64], NDArray[np.int64]], Spans]:
-    """The tokenizer of one table; see spans.Tokenizer. Raises ValueError for a table without layouts."""
+    """The tokenizer of one table; see spans.Tokenizer. Raises ValueError for a table without layouts, or with a field that none has."""
     settings = table.delimited
     if settings is None:
         raise ValueError(f"{table.name}: a delimited format needs [[delimited.layouts]]")
+    known = {*HEADER, *(c for layout in settings.layouts for c in layout.columns), *(cut.name for cut in table.extract)}
+    for name in fields:
+        if name not in known:
+            raise ValueError(f"{table.name}: no layout has a column named {name!r}")
     layouts = _layouts(settings, fields)
     head = int(layouts.column.max()) + 1
     separator, quote = ord(settings.separator), ord(settings.quote)
