@@ -23,6 +23,7 @@ SUCCESS, FAILURE = 1, 2
 SOURCE_FEATURES, SERVICE_FEATURES = 12, 6
 MIN_SOURCES = 10  # of a service within a day, before it is scored
 RULE_FAILURES = 5  # since the source's last success: a success after so many is urgent
+RULE_FAILURES_INSIDE = 20  # a client's address is a token of one day, so every morning it "never succeeded": mistyping is no alarm
 _SPELL = 300.0  # quiet seconds that end a spell
 _SESSION = 3600.0  # idle seconds after which a connection's key may mean another connection
 _BASE = 72.0  # hours of the service's memory
@@ -149,7 +150,8 @@ def succeed(state: Logins, e: Attempts, i: int, slot: int) -> bool:
     """A success: the source's run of failures ends. Whether the rule "success after failures" holds."""
     s = state.sources
     before = bloom.seen(state.now, state.before, combine(KNOWN_SUCCESS, e.source[i]))
-    rule = not before and e.by_key[i] == 0 and s.num[slot, SINCE] >= RULE_FAILURES
+    enough = RULE_FAILURES if e.inside[i] & 1 == 0 else RULE_FAILURES_INSIDE
+    rule = not before and e.by_key[i] == 0 and s.num[slot, SINCE] >= enough
     s.num[slot, SINCE] = 0.0
     s.num[slot, _SPELLS] = 0.0
     s.num[slot, _BEGAN] = 0.0

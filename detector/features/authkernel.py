@@ -121,6 +121,7 @@ def advance(
     `services` and `users` on. Returns (next event, service rows so far, user rows so far).
     """
     state, e = _lent(state), _lent_attempts(e)
+    habits = logins.habits_of(state)
     x_source, weight, rule, x_service = borrow(x_source), borrow(weight), borrow(rule), borrow(x_service)
     service_row, x_user, user_row = borrow(service_row), borrow(x_user), borrow(user_row)
     for i in range(first, len(e.time)):
@@ -131,7 +132,7 @@ def advance(
         state.clock[0] = max(state.clock[0], e.time[i])
         new = authentication.new_attempts(state, e, i)
         weight[i] = np.int32(new)
-        slot = authentication.source(state, e, i, new, logins.network_novelty(state, e.network[i]), x_source[i])
+        slot = authentication.source(state, e, i, new, logins.network_novelty(habits, e.network[i]), x_source[i])
         if new == 0.0:
             continue
         if e.outcome[i] == SUCCESS:

@@ -7,12 +7,14 @@ role groups and of the tenant. `seen` asks the filters of `person_memory = "firs
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.features import bloom, slab
 from detector.features.authentication import CLOCK, RULE_FAILURES, Attempts, Logins
+from detector.features.bloom import Bloom
 from detector.features.counters import DISTINCT, HOUR, SECOND, TEN, bits, decayed, distinct, elapsed, fading, mature
 from detector.features.hashing import combine
 from detector.features.jit import part, word
@@ -32,6 +34,20 @@ _TOGETHER = 8.0  # hours: an inside and an outside login further apart are no co
 _KNOWN_DAYS = 3
 
 
+class Habits(NamedTuple):
+    """The part of `Logins` that knows what is usual: fewer arrays to hand on, which numba compiles faster."""
+
+    habits: Slab
+    now: Bloom
+    before: Bloom
+    clock: NDArray[np.int64]
+
+
+@part
+def habits_of(state: Logins) -> Habits:
+    return Habits(state.habits, state.now, state.before, state.clock)
+
+
 @part
 def _habit(h: Slab, key: np.uint64) -> float:
     """How often; -1 where the count was evicted but the filter remembers."""
@@ -42,12 +58,12 @@ def _habit(h: Slab, key: np.uint64) -> float:
 
 
 @part
-def _learn(state: Logins, key: np.uint64, t: np.int64) -> None:
-    is_new = slab.find(state.habits, key) < 0
-    slot = slab.slot_of(state.habits, key, t)
-    if is_new and bloom.seen(state.now, state.before, combine(_KNOWN_HABIT, key)):
-        state.habits.num[slot, _FORGOTTEN] = 1.0
-    state.habits.num[slot, _COUNT] += 1.0
+def _learn(m: Habits, key: np.uint64, t: np.int64) -> None:
+    is_new = slab.find(m.habits, key) < 0
+    slot = slab.slot_of(m.habits, key, t)
+    if is_new and bloom.seen(m.now, m.before, combine(_KNOWN_HABIT, key)):
+        m.habits.num[slot, _FORGOTTEN] = 1.0
+    m.habits.num[slot, _COUNT] += 1.0
 
 
 @part
@@ -56,30 +72,30 @@ def _question(about: np.uint64, group: np.uint64, value: np.uint64) -> np.uint64
 
 
 @part
-def _tenant_share(state: Logins, about: np.uint64, value: np.uint64) -> float:
-    count = _habit(state.habits, _question(about, _TENANT, value))
-    total = _habit(state.habits, _question(about, _TENANT, np.uint64(0)))
+def _tenant_share(m: Habits, about: np.uint64, value: np.uint64) -> float:
+    count = _habit(m.habits, _question(about, _TENANT, value))
+    total = _habit(m.habits, _question(about, _TENANT, np.uint64(0)))
     return (abs(count) + 0.5) / (max(count, abs(total)) + 1.0)
 
 
 @part
-def _group_rarity(state: Logins, about: np.uint64, group: np.uint64, value: np.uint64) -> float:
+def _group_rarity(m: Habits, about: np.uint64, group: np.uint64, value: np.uint64) -> float:
     """-log2 of the value's share in the role group, drawn towards the tenant's share while the group is little known."""
-    count = _habit(state.habits, _question(about, group, value))
-    total = _habit(state.habits, _question(about, group, np.uint64(0)))
+    count = _habit(m.habits, _question(about, group, value))
+    total = _habit(m.habits, _question(about, group, np.uint64(0)))
     if value == 0 or count < 0.0 or total < 0.0:
         return 0.0
-    return mature(state.clock) * max(0.0, -math.log2((count + 4.0 * _tenant_share(state, about, value)) / (total + 4.0)))
+    return mature(m.clock) * max(0.0, -math.log2((count + 4.0 * _tenant_share(m, about, value)) / (total + 4.0)))
 
 
 @part
-def network_novelty(state: Logins, network: np.uint64) -> float:
+def network_novelty(m: Habits, network: np.uint64) -> float:
     """Rarity of successful logins from this network for the tenant, in bits, fading as the network becomes known."""
-    count = _habit(state.habits, _question(_Q_NETWORK, _TENANT, network))
-    total = _habit(state.habits, _question(_Q_NETWORK, _TENANT, np.uint64(0)))
+    count = _habit(m.habits, _question(_Q_NETWORK, _TENANT, network))
+    total = _habit(m.habits, _question(_Q_NETWORK, _TENANT, np.uint64(0)))
     if network == 0 or count < 0.0 or total < 0.0:
         return 0.0
-    return mature(state.clock) * max(0.0, bits(count, total)) * 10.0 / (10.0 + count)
+    return mature(m.clock) * max(0.0, bits(count, total)) * 10.0 / (10.0 + count)
 
 
 @part
@@ -92,32 +108,32 @@ def _hour_count(h: Slab, about: np.uint64, hour: int) -> float:
 
 
 @part
-def _hour_rarity(state: Logins, group: np.uint64, place: np.uint64, hour: int) -> float:
+def _hour_rarity(m: Habits, group: np.uint64, place: np.uint64, hour: int) -> float:
     """-log2 of 8 times the hour's share in the group and kind of network: an hour of a plain working day has none."""
-    h = state.habits
+    h = m.habits
     mine, everyone = _question(_Q_HOUR, group, place + np.uint64(1)), _question(_Q_HOUR, _TENANT, place + np.uint64(1))
     all_mine, all_everyone = max(0.0, _habit(h, mine)), max(0.0, _habit(h, everyone))
     share = (_hour_count(h, everyone, hour) + 0.5) / (all_everyone + 48.0)
     # 48 bins of 1/48 are what nothing known gives; 8 of 24 working hours are usual.
     known = 8.0 * (_hour_count(h, mine, hour) + 20.0 * share) / (all_mine + 20.0)
-    return mature(state.clock) * max(0.0, -math.log2(known)) * all_everyone / (all_everyone + 48.0)
+    return mature(m.clock) * max(0.0, -math.log2(known)) * all_everyone / (all_everyone + 48.0)
 
 
 @part
-def _learn_hour(state: Logins, e: Attempts, i: int) -> None:
+def _learn_hour(m: Habits, e: Attempts, i: int) -> None:
     for group in (e.group[i], _TENANT):
         about = _question(_Q_HOUR, group, e.place[i] + np.uint64(1))
-        _learn(state, about, e.time[i])
-        _learn(state, combine(about, np.uint64(1 + e.hour[i])), e.time[i])
+        _learn(m, about, e.time[i])
+        _learn(m, combine(about, np.uint64(1 + e.hour[i])), e.time[i])
 
 
 @part
-def _network_pair(state: Logins, u: Slab, slot: int, network: np.uint64) -> float:
+def _network_pair(m: Habits, u: Slab, slot: int, network: np.uint64) -> float:
     """The rarest change from one of today's earlier networks to this one among the tenant's account-days, in bits."""
-    h, worst = state.habits, 0.0
+    h, worst = m.habits, 0.0
     if network == 0:
         return 0.0
-    share = _tenant_share(state, _Q_NETWORK_DAY, network)
+    share = _tenant_share(m, _Q_NETWORK_DAY, network)
     for j in range(np.int64(u.num[slot, _NETWORKS])):
         earlier = u.word[slot, _NETWORK_LIST + j]
         if earlier == network:
@@ -126,11 +142,11 @@ def _network_pair(state: Logins, u: Slab, slot: int, network: np.uint64) -> floa
         if both <= 3.0:
             alone = abs(_habit(h, _question(_Q_NETWORK_DAY, _TENANT, earlier)))
             worst = max(worst, -math.log2((both + 10.0 * share) / (alone + 10.0)))
-    return mature(state.clock) * worst
+    return mature(m.clock) * worst
 
 
 @part
-def _note_network(state: Logins, u: Slab, slot: int, network: np.uint64, t: np.int64) -> None:
+def _note_network(m: Habits, u: Slab, slot: int, network: np.uint64, t: np.int64) -> None:
     """Today's list of networks; pairs and days are counted once per account and day."""
     n = np.int64(u.num[slot, _NETWORKS])
     for j in range(n):
@@ -138,10 +154,10 @@ def _note_network(state: Logins, u: Slab, slot: int, network: np.uint64, t: np.i
             return
     if network == 0 or n >= _MAX_NETWORKS:
         return
-    _learn(state, _question(_Q_NETWORK_DAY, _TENANT, network), t)
-    _learn(state, _question(_Q_NETWORK_DAY, _TENANT, np.uint64(0)), t)
+    _learn(m, _question(_Q_NETWORK_DAY, _TENANT, network), t)
+    _learn(m, _question(_Q_NETWORK_DAY, _TENANT, np.uint64(0)), t)
     for j in range(n):
-        _learn(state, _question(_Q_PAIR, u.word[slot, _NETWORK_LIST + j], network), t)
+        _learn(m, _question(_Q_PAIR, u.word[slot, _NETWORK_LIST + j], network), t)
     u.word[slot, _NETWORK_LIST + n] = network
     u.num[slot, _NETWORKS] = n + 1
 
@@ -158,21 +174,21 @@ def _two_places(u: Slab, slot: int, inside: bool, t: np.int64) -> float:
 
 
 @part
-def _first_seen(state: Logins, e: Attempts, i: int, u: Slab, slot: int) -> float:
+def _first_seen(m: Habits, e: Attempts, i: int, u: Slab, slot: int) -> float:
     """How many of provider, region and time of day are new to an account known on three days; the filters alone answer."""
     account = e.seen[i, 0]
     if account == 0:
         return 0.0
     days = 0
-    while days < _KNOWN_DAYS and bloom.known(state.now, state.before, combine(account, np.uint64(days + 1))):
+    while days < _KNOWN_DAYS and bloom.known(m.now, m.before, combine(account, np.uint64(days + 1))):
         days += 1
     if u.num[slot, _DAY_COUNTED] == 0.0:
         u.num[slot, _DAY_COUNTED] = 1.0
         for day in range(min(days + 1, _KNOWN_DAYS)):  # all of them anew, so that none is forgotten before the others
-            bloom.seen(state.now, state.before, combine(account, np.uint64(day + 1)))
+            bloom.seen(m.now, m.before, combine(account, np.uint64(day + 1)))
     new = 0.0
     for j in range(1, 4):
-        if e.seen[i, j] != 0 and not bloom.seen(state.now, state.before, e.seen[i, j]):
+        if e.seen[i, j] != 0 and not bloom.seen(m.now, m.before, e.seen[i, j]):
             new += 1.0
     return new if days >= _KNOWN_DAYS else 0.0
 
@@ -198,19 +214,20 @@ def _fade(u: Slab, slot: int, seconds: float, failed: float, logins: float) -> N
 def login(state: Logins, e: Attempts, i: int, source_failures: float, x: NDArray[np.float64]) -> None:
     """One successful login, into x (15). The habits learn from it unless its source had just failed often."""
     u, t, group = state.users, e.time[i], e.group[i]
+    m = habits_of(state)
     slot = slab.slot_of(u, combine(e.user[i], np.uint64(e.epoch[i])), t)
     seconds = elapsed(u, slot, t)
     _fade(u, slot, seconds, 0.0, 1.0)
     known_host = distinct(u, slot, _HOSTS, _S0, t, HOUR, np.uint64(0))
     hosts = distinct(u, slot, _HOSTS, _S0, t, HOUR, e.host[i])
-    host_rarity = _group_rarity(state, _Q_HOST, group, e.host[i])
+    host_rarity = _group_rarity(m, _Q_HOST, group, e.host[i])
     if hosts > known_host:
         u.num[slot, _HOSTS_SUM] += max(0.0, host_rarity - 7.0)
-    x[0] = _hour_rarity(state, group, e.place[i], e.hour[i])
-    x[1] = network_novelty(state, e.network[i])
-    x[2] = _group_rarity(state, _Q_NETWORK, group, e.network[i])
-    x[3] = _group_rarity(state, _Q_METHOD, group, e.method[i])
-    x[4] = _network_pair(state, u, slot, e.network[i])
+    x[0] = _hour_rarity(m, group, e.place[i], e.hour[i])
+    x[1] = network_novelty(m, e.network[i])
+    x[2] = _group_rarity(m, _Q_NETWORK, group, e.network[i])
+    x[3] = _group_rarity(m, _Q_METHOD, group, e.method[i])
+    x[4] = _network_pair(m, u, slot, e.network[i])
     x[6] = _two_places(u, slot, e.inside[i] & 1 == 1, t) if e.network[i] != 0 else 0.0
     x[7] = u.num[slot, _HOSTS_SUM] if hosts >= 4.0 else 0.0
     x[8] = hosts
@@ -219,23 +236,23 @@ def login(state: Logins, e: Attempts, i: int, source_failures: float, x: NDArray
     x[11] = u.num[slot, _FAILED]
     x[12] = u.num[slot, _LOGINS]
     x[13] = x[0] + x[1] + x[3] + x[9]
-    x[14] = _first_seen(state, e, i, u, slot)
+    x[14] = _first_seen(m, e, i, u, slot)
     if source_failures < RULE_FAILURES:
-        _learn_login(state, e, i, u, slot)
+        _learn_login(m, e, i, u, slot)
     x[5] = u.num[slot, _NETWORKS]
 
 
 @part
-def _learn_login(state: Logins, e: Attempts, i: int, u: Slab, slot: int) -> None:
+def _learn_login(m: Habits, e: Attempts, i: int, u: Slab, slot: int) -> None:
     t, group = e.time[i], e.group[i]
-    _note_network(state, u, slot, e.network[i], t)
+    _note_network(m, u, slot, e.network[i], t)
     hour = np.int64(1) << (e.hour[i] % 24)
     if np.int64(u.num[slot, _HOUR_MASK]) & hour == 0:  # an account counts once per hour and day, however often it logs in
         u.num[slot, _HOUR_MASK] = np.int64(u.num[slot, _HOUR_MASK]) | hour
-        _learn_hour(state, e, i)
+        _learn_hour(m, e, i)
     for about, value in ((_Q_NETWORK, e.network[i]), (_Q_METHOD, e.method[i]), (_Q_HOST, e.host[i])):
         if value == 0:  # absent: neither usual nor unusual (and 0 is the total's name)
             continue
         for whom in (group, _TENANT):
-            _learn(state, _question(about, whom, value), t)
-            _learn(state, _question(about, whom, np.uint64(0)), t)
+            _learn(m, _question(about, whom, value), t)
+            _learn(m, _question(about, whom, np.uint64(0)), t)
