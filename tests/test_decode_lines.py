@@ -9,6 +9,7 @@ import pytest
 
 from detector.config import Observer, Topic
 from detector.decode import Decoder, Origin, to_json
+from detector.decode.table import shipped
 from detector.records import Place, concat, of_lines
 
 BODY = 'devid="x" type="traffic" subtype="forward" srcip=10.0.0.1 dstip=192.0.2.1 dstport=443 proto=6 action="close"'
@@ -118,6 +119,16 @@ ENVELOPES = {
         "host": {"name": "shipper"},
         "message": LINE,
     },
+    "filebeat as it comes": {
+        "@timestamp": "2026-05-01T09:00:00.000Z",
+        "log": {"offset": 17, "file": {"path": "/var/log/fw.log"}},
+        "message": LINE,
+        "input": {"type": "udp"},
+        "ecs": {"version": "8.0.0"},
+        "event": {"dataset": "generic", "timezone": "+00:00"},
+        "host": {"name": "shipper", "ip": ["10.0.0.9"]},
+        "agent": {"type": "filebeat", "version": "8.15.0", "name": "shipper"},
+    },
     "filebeat with original": {"@timestamp": "2026-05-01T09:00:00.000Z", "event": {"original": LINE}, "message": "shortened"},
     "fluent bit": {"date": 1777626000.5, "log": LINE + "\n"},
     "logstash": {"@version": "1", "@timestamp": "2026-05-01T09:00:00.000Z", "host": "shipper", "message": LINE, "tags": ["x", {"y": "z"}]},
@@ -129,6 +140,14 @@ ENVELOPES = {
 @pytest.mark.parametrize("name", ENVELOPES)
 def test_a_shippers_envelope_is_opened_and_what_the_line_itself_says_counts(name: str) -> None:
     assert _answer(json.dumps(ENVELOPES[name])) == _answer(LINE)
+
+
+@pytest.mark.parametrize("name", ["suricata", "windows_security", "panos_json"])
+def test_a_json_log_inside_an_envelope_is_the_same_as_without(name: str) -> None:
+    inner = next(sample.line for sample in shipped()[name].samples if sample.event != {})
+    envelope = {"@timestamp": "2026-05-01T09:00:00.000Z", "ecs": {"version": "8.0.0"}, "host": {"name": "shipper"}, "message": inner}
+    opened, plain = _answer(json.dumps(envelope)), _answer(inner)
+    assert {k: v for k, v in opened.items() if k != "observer.name"} == {k: v for k, v in plain.items() if k != "observer.name"}
 
 
 def test_time_and_host_of_the_envelope_stand_in_where_the_line_has_none() -> None:

@@ -124,15 +124,19 @@ class Decoder:
     def _not_known(
         self, values: Bytes, frames: lines.Frames, configured: NDArray[np.int32], objects: NDArray[np.int64]
     ) -> NDArray[np.int64]:  # fmt: skip
-        """Of the lines that are JSON objects those that may be envelopes; for the others `configured` learns the format found."""
+        """Of the lines that are JSON objects those that may be envelopes; for the others `configured` learns the format found.
+
+        A line whose format is plain to see is not searched for an envelope, unless a text in it is JSON itself.
+        """
+        inside = envelope.nested(values, frames.start[objects], frames.stop[objects])
         own = np.array([p.table.tokenizer == "json" and not p.table.envelope for p in self.plans] + [False], np.bool_)
         sure = own[configured[objects]] & claimed(values, frames, objects, configured[objects], self.marks)
         others = np.zeros(len(configured), np.int32)
         others[objects] = configured[objects]
         outer = recognise(values, frames, others, self.marks)[objects]
-        found = own[outer] & (configured[objects] < 0)
+        found = own[outer] & (configured[objects] < 0) & ~inside
         configured[objects[found]] = outer[found]
-        return objects[~(sure | found)]
+        return objects[~(sure | found) | inside]
 
     def _format(
         self, number: int, values: Bytes, frames: lines.Frames, mine: NDArray[np.int64], zone: NDArray[np.int32],

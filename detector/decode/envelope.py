@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from detector.decode.scan import Bytes, Lexicon, lexicon, look_up, signed
+from detector.decode.wide import find_either
 
 MESSAGE, TIME, HOST = range(3)  # columns of the spans
 _EVENT, _HOST_OBJECT, _LOG_OBJECT = 21, 22, 23  # objects that are looked into
@@ -102,6 +103,18 @@ def open_envelopes(values: Bytes, start: NDArray[np.int64], stop: NDArray[np.int
     opened = Opened(np.zeros((m, 3), np.int64), np.full((m, 3), -1, np.int32))
     open_all(values, start, stop, _KEYS, opened.begin, opened.length)
     return opened
+
+
+@njit(cache=True, nogil=True)
+def nested(values: Bytes, start: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether a text in the line is itself a JSON object: it begins "{\\". Most lines have no backslash and are done at once."""
+    found = np.zeros(len(start), np.bool_)
+    for i in range(len(start)):
+        p = find_either(values, start[i], stop[i], 92, 92)
+        while p < stop[i] and not found[i]:
+            found[i] = p >= start[i] + 2 and values[p - 1] == 123 and values[p - 2] == 34
+            p = find_either(values, p + 1, stop[i], 92, 92)
+    return found
 
 
 @njit(cache=True, nogil=True)
