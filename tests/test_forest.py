@@ -15,6 +15,7 @@ from sklearn.ensemble import IsolationForest
 
 from detector.forest import Forest, fit, rowsets, vector
 from detector.forest.fitting import flatten
+from tests.bench.bench_forest import ADBENCH, one_set
 
 F64 = NDArray[np.float64]
 
@@ -211,3 +212,10 @@ def test_vector_search_step_equals_its_plain_twin(seed: int, half: int) -> None:
     vector_halve(bounds, 100, half, values, 256, fast)
     vector.halve_plain(bounds, 100, half, values, 256, plain)
     assert fast.tolist() == plain.tolist()
+
+
+@pytest.mark.skipif(not ADBENCH.is_dir(), reason="needs ../shared/datasets/adbench")
+def test_kdd_http_is_found_at_one_false_positive_in_a_thousand_and_the_plain_forest_is_blind_to_it() -> None:
+    plain, ours, *_ = one_set(ADBENCH / "16_http.npz", seed=0)
+    assert ours >= 0.99
+    assert plain < 0.1

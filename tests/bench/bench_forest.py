@@ -51,10 +51,10 @@ def rates(features: int = 16) -> dict[str, float]:
 
 def adbench() -> list[tuple[str, float, float, float, float]]:
     """(set, recall at 0.1 % false positives plain and insertion-aware, average precision likewise); two seeds each."""
-    return [(path.stem, *np.mean([_one(path, seed) for seed in (0, 1)], axis=0)) for path in sorted(ADBENCH.glob("*.npz"))]
+    return [(path.stem, *np.mean([one_set(path, seed) for seed in (0, 1)], axis=0)) for path in sorted(ADBENCH.glob("*.npz"))]
 
 
-def _one(path: Path, seed: int) -> tuple[float, float, float, float]:
+def one_set(path: Path, seed: int) -> tuple[float, float, float, float]:
     """At most 5,000 normal rows train; the other normals, at most 6,000, and at most 1,500 anomalies test (detection.md 10)."""
     with np.load(path, allow_pickle=False) as data:
         X, y = data["X"].astype(np.float64), data["y"].astype(np.int64)
