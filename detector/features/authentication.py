@@ -40,7 +40,7 @@ SERVICE_NUMBERS, SERVICE_SKETCHES = int(_SOURCES) + DISTINCT - CLOCK, 1
 _ARRIVED, _ARRIVED_BASE, _WATCHED, _MARKED = (word(CLOCK + i) for i in (1, 2, 3, 5))  # of an account
 TARGET_NUMBERS = 6
 SESSION_NUMBERS = 10  # clock, counts of kinds 0..7, successes
-_KNOWN_SOURCE, KNOWN_SUCCESS, _KNOWN_TARGET = (np.uint64(0x5EED10 + i) for i in range(3))
+_KNOWN_SOURCE, KNOWN_SUCCESS, _KNOWN_TARGET, _KNOWN_HOME = (np.uint64(0x5EED10 + i) for i in range(4))
 
 
 class Logins(NamedTuple):
@@ -150,7 +150,10 @@ def succeed(state: Logins, e: Attempts, i: int, slot: int) -> bool:
     """A success: the source's run of failures ends. Whether the rule "success after failures" holds."""
     s = state.sources
     before = bloom.seen(state.now, state.before, combine(KNOWN_SUCCESS, e.source[i]))
-    enough = RULE_FAILURES if e.inside[i] & 1 == 0 else RULE_FAILURES_INSIDE
+    enough = RULE_FAILURES
+    if e.inside[i] & 1 == 1:  # its own user has logged in from there: what counts is whether this account has
+        before = bloom.seen(state.now, state.before, combine(_KNOWN_HOME, combine(e.source[i], e.user[i])))
+        enough = RULE_FAILURES_INSIDE
     rule = not before and e.by_key[i] == 0 and s.num[slot, SINCE] >= enough
     s.num[slot, SINCE] = 0.0
     s.num[slot, _SPELLS] = 0.0
