@@ -160,6 +160,14 @@ def test_numbers_follow_the_language(value: float, german: str, english: str) ->
 )  # fmt: skip
 def test_severity_follows_the_printed_rule(family: str, p: float, got_in: str, expected: str) -> None:
     assert severity(family, p, got_in) == expected
+
+
+def test_what_only_knocks_from_outside_is_low_and_a_critical_target_raises_by_one() -> None:
+    assert severity("discovery", 1e-6, "unknown", outside=True) == "low"
+    assert severity("discovery", 1e-6, "unknown", outside=True, critical=True) == "medium"
+    assert severity("credential-access", 1e-6, "yes", outside=True) == "high"
+    assert severity("discovery", 1e-6, "unknown", critical=True) == "critical"
+    assert severity("success-after-failures", 1.0, "yes", critical=True) == "critical"
     assert all(word in SEVERITY_RULE["en"] for word in ("critical", "high", "medium", "low"))
     assert "1 in 100,000" in SEVERITY_RULE["en"]
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.judge.entities import KINDS, SERVICE
 from detector.judge.families import ACCESS, CREDENTIALS, FAMILIES, GOT_IN, LATERAL, severity
 from detector.judge.findings import Incident
 from detector.judge.flags import Flags
@@ -122,7 +123,8 @@ def _note(case: Case, flags: Flags, rows: NDArray[np.intp]) -> bool:
     got_in = incident.got_in != "yes" and FAMILIES[case.key[0]] in _LOGINS and bool(flags.success[rows].any())
     if got_in:
         incident.got_in = "yes"
-    incident.severity = severity(incident.family, incident.worst_p, incident.got_in)
+    outside = incident.entity_kind == KINDS[SERVICE]
+    incident.severity = severity(incident.family, incident.worst_p, incident.got_in, outside=outside, critical=incident.critical)
     worse = _level(incident.worst_p) > case.level
     case.level = max(case.level, _level(incident.worst_p))
     return worse or (got_in and incident.family == CREDENTIALS)

@@ -96,10 +96,12 @@ class _Opener:
         tenant, _, site = self.state.shard.partition("/")
         place = (str(event["log.topic"]), int(event["log.partition"]), int(event["log.offset"]))
         got_in = "yes" if family == GOT_IN else "unknown" if model in _NETWORK_MODELS else "no"
+        critical = not self.models.critical.isdisjoint((event["destination.network"], event["source.network"]))
         p, s, time = float(f.p[flag]), float(f.s[flag]), int(f.time[flag])
         return Incident(
             id=incident_id(tenant, f"{entities.KINDS[kind]}\0{entity}", family, *place), shard=self.state.shard, tenant=tenant, site=site,
-            model=model, model_id=scorer.model_id, family=family, severity=severity(family, p, got_in),
+            model=model, model_id=scorer.model_id, family=family,
+            severity=severity(family, p, got_in, outside=kind == entities.SERVICE, critical=critical), critical=critical,
             entity_kind=entities.KINDS[kind], entity_value=entity, techniques=why.techniques, opened=time, updated=time,
             closes_at=self._closes_at(flag, kind, event), p_value=p, score=s, worst_p=p, worst_score=s, events=0,
             title=_title(family, entity, event), counterfactual=why.counterfactual, reasons=why.reasons, got_in=got_in,
@@ -138,7 +140,8 @@ class Core:
         tables = read_all(folder)
         scorers = {name: _load(folder / name, table) for name, table in tables.items()}
         zones = {f"{t.tenant}/{t.site}" if t.site != "" else t.tenant: t.timezone for t in config.topics}
-        return cls(Models(tables, scorers), config.state.entities_per_shard, zones)
+        critical = frozenset(network.name or network.cidr for network in config.networks if network.critical)
+        return cls(Models(tables, scorers, critical), config.state.entities_per_shard, zones)
 
     @property
     def schema(self) -> str:

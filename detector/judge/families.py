@@ -37,19 +37,29 @@ TITLES: dict[str, dict[str, str]] = {
     GOT_IN: {"de": "Erfolgreiche Anmeldung nach vielen Fehlversuchen: {0}", "en": "Successful login after many failures: {0}"},
 }
 
-# The rule as it is printed on the page and in the README.
+# The rule as it is printed in the README.
 SEVERITY_RULE = {
-    "de": "kritisch: Anmeldung nach vielen Fehlversuchen gelungen · hoch: jemand kam hinein, oder seltener als 1 von 100.000 · "
-    "mittel: seltener als 1 von 10.000 · niedrig: alles andere",
-    "en": "critical: a login succeeded after many failures · high: someone got in, or rarer than 1 in 100,000 · "
-    "medium: rarer than 1 in 10,000 · low: everything else",
+    "de": "kritisch: Anmeldung nach vielen Fehlversuchen gelungen · hoch: jemand kam hinein, oder von innen und seltener "
+    "als 1 von 100.000 · mittel: von innen und seltener als 1 von 10.000 · niedrig: alles andere, auch was nur von außen anklopft · "
+    "eine Stufe höher, wo das Ziel in einem als kritisch eingetragenen Netz liegt",
+    "en": "critical: a login succeeded after many failures · high: someone got in, or from inside and rarer than 1 in 100,000 · "
+    "medium: from inside and rarer than 1 in 10,000 · low: everything else, also what only knocks from outside · "
+    "one level higher where the target lies in a network marked critical",
 }
+LEVELS: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 
 
-def severity(family: str, worst_p: float, got_in: str) -> Severity:
-    """SEVERITY_RULE as code."""
+def severity(family: str, worst_p: float, got_in: str, *, outside: bool = False, critical: bool = False) -> Severity:
+    """SEVERITY_RULE as code. `outside`: the entity is a service attacked from outside; `critical`: its network is marked so."""
+    level = _level(family, worst_p, got_in, outside=outside)
+    return LEVELS[min(level + 1, 3)] if critical else LEVELS[level]
+
+
+def _level(family: str, worst_p: float, got_in: str, *, outside: bool) -> int:
     if family == GOT_IN:
-        return "critical"
-    if got_in == "yes" or worst_p <= 1e-5:
-        return "high"
-    return "medium" if worst_p <= 1e-4 else "low"
+        return 3
+    if got_in == "yes":
+        return 2
+    if outside:
+        return 0  # an address that faces the internet is knocked at every day
+    return 2 if worst_p <= 1e-5 else 1 if worst_p <= 1e-4 else 0

@@ -69,6 +69,7 @@ class Incident:
     reasons: tuple[Reason, ...] = ()
     got_in: str = "unknown"  # yes | no | unknown
     urgent: bool = False
+    critical: bool = False  # the target lies in a network that the configuration marks critical
 
 
 @dataclass(frozen=True, slots=True)

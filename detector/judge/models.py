@@ -37,10 +37,11 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Tables and scorers by model name; the same names in both."""
+    """Tables and scorers by model name; the same names in both. `critical`: names of the networks that are marked so."""
 
     tables: Mapping[str, ModelTable]
     scorers: Mapping[str, Scorer]
+    critical: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.tables.keys() != self.scorers.keys():
