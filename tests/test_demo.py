@@ -27,7 +27,8 @@ class Watched:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.url = f"http://127.0.0.1:{port}/"
         self.lines: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -47,7 +48,17 @@ class Watched:
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(60)
+        code = self.process.wait(60)
+        self.close()
+        return code
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 @contextlib.contextmanager
@@ -56,9 +67,7 @@ def demo(state: Path) -> Iterator[Watched]:
     try:
         yield watched
     finally:
-        if watched.process.poll() is None:
-            watched.process.kill()
-            watched.process.wait()
+        watched.close()
 
 
 def test_incidents_appear_the_end_is_clean_and_the_next_start_goes_on(tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ def test_i7_the_core_reads_no_clock_and_throws_no_dice(path: Path) -> None:
 
 OPENING = (
     "id", "shard", "tenant", "site", "model", "model_id", "family", "entity_kind", "entity_value", "techniques", "opened",
-    "closes_at", "p_value", "score", "title", "counterfactual", "reasons", "urgent",
+    "closes_at", "p_value", "score", "title", "counterfactual", "reasons", "urgent", "critical",
 )  # fmt: skip
 COURSE = ("severity", "updated", "worst_p", "worst_score", "events", "got_in")
 

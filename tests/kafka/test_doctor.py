@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from pathlib import Path
 
@@ -51,13 +50,10 @@ def test_the_events_topic_with_another_number_of_partitions(broker: Broker, tmp_
     assert text.startswith("has 3 partitions and kafka.events_partitions is 64")
 
 
-# kafka-python 3.0.12 leaves its sockets to the garbage collector when a client cannot be built.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_broker_that_does_not_answer(tmp_path: Path) -> None:
     ok, text = sentences(write(tmp_path, f"127.0.0.1:{free_port()}", topic="firewall"))["broker"]
     assert not ok
-    assert text.endswith("check address, TLS and password")
-    gc.collect()
+    assert text.startswith("nobody answers at 127.0.0.1:")
 
 
 def test_a_database_that_does_not_answer(broker: Broker, tmp_path: Path) -> None:
