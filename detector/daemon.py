@@ -31,6 +31,8 @@ from detector.sources.merge import SECOND, Merge
 from detector.sources.transaction import KafkaSink
 
 MESSAGE_BYTES = 900_000
+MESSAGE_ROWS = 10_000  # tried first: about 600 KB; whatever is still too long is cut again
+FEW_TEXTS = 128  # a dictionary so short is not worth making shorter
 LINGER = SECOND // 2  # a batch that is not full waits so long, because every message costs some KB whatever it holds
 WAIT = 0.1  # s, the longest wait for records
 IDLE = 5 * SECOND  # so often the offsets are committed when nothing comes: that is how a replaced process notices it
@@ -203,23 +205,32 @@ def stop_on_signals() -> threading.Event:
 
 def split(events: pl.DataFrame) -> Iterator[bytes]:
     """The events as Arrow messages under MESSAGE_BYTES each, in order; one event alone may be larger."""
-    if len(events) == 0:
-        return
-    message = ecs.to_arrow(events)
-    if len(message) < MESSAGE_BYTES or len(events) == 1:
-        yield message
-        return
-    parts = min(len(message) // MESSAGE_BYTES + 2, len(events))
-    size = -(-len(events) // parts)
+    parts = -(-len(events) // MESSAGE_ROWS)
+    if parts > 1:
+        yield from _slices(events, -(-len(events) // parts))
+    elif len(events) > 0:
+        message = ecs.to_arrow(events)
+        if len(message) < MESSAGE_BYTES or len(events) == 1:
+            yield message
+        else:
+            yield from _slices(events, -(-len(events) // (len(message) // MESSAGE_BYTES + 2)))
+
+
+def _slices(events: pl.DataFrame, size: int) -> Iterator[bytes]:
     for start in range(0, len(events), size):
         yield from split(used_only(events[start : start + size]))
 
 
 def used_only(events: pl.DataFrame) -> pl.DataFrame:
-    """The same events; each text column lists only the texts that occur in it (a slice keeps those of the whole)."""
-    columns = {name: events[name] for name in ecs.NAMES}
+    """The same events; each long dictionary lists only the texts that occur (a slice keeps those of the whole)."""
+    shorter = {}
     for name in ecs.TEXT:
-        used, codes = np.unique(np.append(ecs.codes(events, name), 0), return_inverse=True)
         texts = ecs.values(events, name)
-        columns[name] = ecs.text(codes[:-1], [texts[code] for code in used], name)
-    return ecs.frame(len(events), columns)
+        if len(texts) <= FEW_TEXTS:
+            continue
+        codes = ecs.codes(events, name)
+        occurs = np.zeros(len(texts), np.bool_)
+        occurs[0], occurs[codes] = True, True
+        place = np.cumsum(occurs) - 1
+        shorter[name] = (place[codes], [texts[code] for code in np.flatnonzero(occurs)])
+    return events.with_columns(ecs.texts(shorter).values()) if shorter else events

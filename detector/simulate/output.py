@@ -73,8 +73,11 @@ def produce(city: City, first: int, last: int, send: Callable[[str, bytes, int],
     return labels
 
 
+PACE = 6_000  # µs between two of the benches' lines: what two sites of 5,000 people write on a working day
+
+
 def bulk(lines: int = 2_000_000, seed: int = 0, chunk: int = 100_000, start: int = 1_772_438_400 * SECOND) -> Iterator[Records]:
-    """The benches' mixture: 60 % FortiGate, 20 % PAN-OS, 20 % sshd, one minute of time per chunk, in topic `mixed`.
+    """The benches' mixture: 60 % FortiGate, 20 % PAN-OS, 20 % sshd, ten minutes of time per 100,000 lines, in topic `mixed`.
 
     lines must be a multiple of chunk, chunk of 50; raises ValueError otherwise.
     """
@@ -84,8 +87,8 @@ def bulk(lines: int = 2_000_000, seed: int = 0, chunk: int = 100_000, start: int
     users = press.texts(f"{name}.{k}" for name in GUESSES for k in range(100))
     for number in range(lines // chunk):
         rng = np.random.default_rng([seed, number])
-        begin = start + number * 60 * SECOND
-        sheet = Sheet(press, clock.zone(begin), begin, begin + 60 * SECOND)
+        begin = start + number * chunk * PACE
+        sheet = Sheet(press, clock.zone(begin), begin, begin + chunk * PACE)
         _mixture(sheet, rng, chunk, users)
         page = sheet.print()
         yield Records(
@@ -95,18 +98,26 @@ def bulk(lines: int = 2_000_000, seed: int = 0, chunk: int = 100_000, start: int
 
 
 def _mixture(sheet: Sheet, rng: np.random.Generator, chunk: int, users: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
-    """A refused ssh connection leaves six lines for an unknown user and four for a known one."""
+    """5,000 clients a site that mostly talk to a dozen places each, 5 % noise from outside, and an ssh host that 400 bots try.
+
+    A refused ssh connection leaves six lines for an unknown user and four for a known one.
+    """
     for writer, site, share in ((devices.fortigate, 0, 0.6), (devices.panos, 2, 0.2)):
         n = round(chunk * share)
-        inward = rng.random(n) < 0.15
-        src = np.where(inward, places.SCANNERS + rng.integers(0, 60_000, n), places.CLIENTS[site] + 10 + rng.integers(0, 5_000, n))
-        dst = np.where(inward, places.SITES[site].public + rng.integers(1, 31, n), places.WORLD + rng.integers(0, 8_000, n))
+        inward = rng.random(n) < 0.05
+        client, place = rng.integers(0, 5_000, n), rng.integers(0, 12, n)
+        usual = (client * 7_919 + place * place * 104_729) % 8_000  # the same dozen for a client in every chunk
+        visited = np.where(rng.random(n) < 0.95, usual, rng.integers(0, 8_000, n))
+        port = np.array([443, 443, 443, 443, 80, 53])[visited % 6]
+        knocked = rng.choice(np.array([22, 23, 80, 443, 445, 3389]), n)
+        src = np.where(inward, places.SCANNERS + rng.integers(0, 60_000, n), places.CLIENTS[site] + 10 + client)
+        dst = np.where(inward, places.SITES[site].public + rng.integers(1, 31, n), places.WORLD + visited)
         writer(sheet, devices.flows(
-            rng, rng.integers(sheet.start, sheet.end, n), src=src, dst=dst, dport=rng.choice(np.array([443, 443, 80, 53, 22, 445]), n),
-            service=rng.integers(0, 16, n), sent=rng.integers(60, 90_000, n), received=rng.integers(0, 900_000, n),
+            rng, rng.integers(sheet.start, sheet.end, n), src=src, dst=dst, dport=np.where(inward, knocked, port),
+            service=rng.integers(0, 16, n), sent=rng.integers(60, 3_000, n), received=rng.integers(0, 900_000, n),
             duration=rng.integers(0, 300, n), user=np.where(rng.random(n) < 0.4, users[rng.integers(0, len(users), n)], 0), denied=inward,
         ))  # fmt: skip
     n = round(chunk * 0.2) // 5
     known = np.arange(n) % 2 == 0
-    columns: Columns = {"host": "ssh-bauhof", "src": places.SCANNERS + rng.integers(0, 60_000, n), "user": rng.choice(users, n)}
+    columns: Columns = {"host": "ssh-bauhof", "src": places.SCANNERS + rng.integers(0, 400, n), "user": rng.choice(users, n)}
     hosts.ssh_failures(sheet, rng, places.BAUHOF, rng.integers(sheet.start, sheet.end, n), known, columns)
