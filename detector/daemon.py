@@ -32,7 +32,7 @@ from detector.sources.transaction import KafkaSink
 
 MESSAGE_BYTES = 900_000
 MESSAGE_ROWS = 10_000  # tried first: about 600 KB; whatever is still too long is cut again
-FEW_TEXTS = 128  # a dictionary so short is not worth making shorter
+SHORT = 4_096  # characters; a dictionary so short is not worth making shorter
 LINGER = SECOND // 2  # a batch that is not full waits so long, because every message costs some KB whatever it holds
 WAIT = 0.1  # s, the longest wait for records
 IDLE = 5 * SECOND  # so often the offsets are committed when nothing comes: that is how a replaced process notices it
@@ -226,7 +226,7 @@ def used_only(events: pl.DataFrame) -> pl.DataFrame:
     shorter = {}
     for name in ecs.TEXT:
         texts = ecs.values(events, name)
-        if len(texts) <= FEW_TEXTS:
+        if sum(map(len, texts)) <= SHORT:
             continue
         codes = ecs.codes(events, name)
         occurs = np.zeros(len(texts), np.bool_)

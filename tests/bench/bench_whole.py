@@ -108,7 +108,7 @@ def stock_loop(address: str, lines: int) -> float:
 def _places() -> str:
     """The simulated city's networks and accounts; one topic whose formats are recognised line by line."""
     tables = City(seed=0).config_toml().split("\n\n")
-    kept = [table for table in tables if table.startswith(("[[networks]]", "[[accounts]]"))]
+    kept = [re.sub('tenant = "[^"]*"\n', "", t) for t in tables if t.startswith(("[[networks]]", "[[accounts]]"))]
     topic = f'[[topics]]\nname = "{TOPIC}"\ntenant = "stadt"\nsite = "rathaus"'
     return "\n\n".join([topic, *kept])
 
