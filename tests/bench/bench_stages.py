@@ -54,9 +54,7 @@ def main() -> None:
             events += len(frame)
     for stage, seconds in clock.spent.items():
         print(f"{stage:<26} {seconds / events * 1e6:6.2f} µs per event")
-    print(
-        f"{'together':<26} {sum(clock.spent.values()) / events * 1e6:6.2f} µs per event ({events:,} events; reading and the database stand elsewhere)"
-    )
+    print(f"{'together':<26} {sum(clock.spent.values()) / events * 1e6:6.2f} µs per event ({events:,} events)")
     entities, size = core.size(state)
     print(f"{entities:,} entities, {size / max(1, entities):,.0f} bytes each with the filters")
 
