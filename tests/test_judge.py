@@ -166,7 +166,8 @@ def test_what_only_knocks_from_outside_is_low_and_a_critical_target_raises_by_on
     assert severity("discovery", 1e-6, "unknown", outside=True) == "low"
     assert severity("discovery", 1e-6, "unknown", outside=True, critical=True) == "medium"
     assert severity("credential-access", 1e-6, "yes", outside=True) == "high"
-    assert severity("discovery", 1e-6, "unknown", critical=True) == "critical"
+    assert severity("discovery", 1e-6, "unknown", critical=True) == "high", "nobody got in"
+    assert severity("initial-access", 1e-6, "yes", critical=True) == "critical"
     assert severity("success-after-failures", 1.0, "yes", critical=True) == "critical"
     assert all(word in SEVERITY_RULE["en"] for word in ("critical", "high", "medium", "low"))
     assert "1 in 100,000" in SEVERITY_RULE["en"]

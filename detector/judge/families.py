@@ -41,10 +41,10 @@ TITLES: dict[str, dict[str, str]] = {
 SEVERITY_RULE = {
     "de": "kritisch: Anmeldung nach vielen Fehlversuchen gelungen · hoch: jemand kam hinein, oder von innen und seltener "
     "als 1 von 100.000 · mittel: von innen und seltener als 1 von 10.000 · niedrig: alles andere, auch was nur von außen anklopft · "
-    "eine Stufe höher, wo das Ziel in einem als kritisch eingetragenen Netz liegt",
+    "eine Stufe höher in Netzen, die als kritisch eingetragen sind (höchstens hoch, solange niemand hineinkam)",
     "en": "critical: a login succeeded after many failures · high: someone got in, or from inside and rarer than 1 in 100,000 · "
     "medium: from inside and rarer than 1 in 10,000 · low: everything else, also what only knocks from outside · "
-    "one level higher where the target lies in a network marked critical",
+    "one level higher in networks marked critical (at most high as long as nobody got in)",
 }
 LEVELS: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 
@@ -52,7 +52,8 @@ LEVELS: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 def severity(family: str, worst_p: float, got_in: str, *, outside: bool = False, critical: bool = False) -> Severity:
     """SEVERITY_RULE as code. `outside`: the entity is a service attacked from outside; `critical`: its network is marked so."""
     level = _level(family, worst_p, got_in, outside=outside)
-    return LEVELS[min(level + 1, 3)] if critical else LEVELS[level]
+    highest = 3 if got_in == "yes" else 2
+    return LEVELS[max(level, min(level + 1, highest))] if critical else LEVELS[level]
 
 
 def _level(family: str, worst_p: float, got_in: str, *, outside: bool) -> int:

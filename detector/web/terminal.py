@@ -34,8 +34,8 @@ def progress(events_per_second: float, at: datetime, now: datetime, open_inciden
     """One line: how fast, how far behind the present, how many open."""
     lag = max(0.0, (now - at.astimezone(UTC)).total_seconds())
     behind = f"{lag / 3600:.1f} h" if lag >= 3600 else f"{lag:.0f} s"
-    texts = {
-        "de": f"{events_per_second:>9,.0f} Ereignisse/s   Stand {clock(at)}   Rückstand {behind}   offen: {open_incidents}",
-        "en": f"{events_per_second:>9,.0f} events/s   at {clock(at)}   lag {behind}   open: {open_incidents}",
-    }
-    return texts[language]
+    rate = f"{events_per_second:>9,.0f}"
+    if language == "de":
+        rate, behind = (text.translate(str.maketrans(",.", ".,")) for text in (rate, behind))
+        return f"{rate} Ereignisse/s   Stand {clock(at)}   Rückstand {behind}   offen: {open_incidents}"
+    return f"{rate} events/s   at {clock(at)}   lag {behind}   open: {open_incidents}"
