@@ -35,7 +35,7 @@ class Case:
     incident: Incident
     level: int  # -log10 of the p that was last thought worth a notification
     samples: int = 0
-    values: set[int] = field(default_factory=set)  # identities of its evidence values, at most as many as are kept
+    values: dict[str, set[int]] = field(default_factory=dict)  # by evidence field: identities of the values that are kept
 
 
 @dataclass(slots=True)

@@ -10,18 +10,18 @@ import polars as pl
 from detector.decode import ecs
 from detector.features.hashing import text_id
 from detector.judge import entities
-from detector.judge.cases import SAMPLES, Case, Touched
+from detector.judge.cases import SAMPLES, Touched
 from detector.judge.findings import EventSample, EvidenceRow
 from detector.judge.flags import Flags
 
-VALUES = 10_000  # evidence rows kept per incident; the first in stream order
+VALUES = 10_000  # evidence values kept per incident and field: the first in stream order, however the stream is cut (I1)
 TEXTS = ("user.name", "user.target.name", "host.name", "observer.name")
 INTEGERS = ("destination.port",)
 _COLUMNS = (*(f"{name}.{part}" for name in ecs.ADDRESS for part in ("hi", "lo", "kind")), *TEXTS, *INTEGERS)
 
 
 def gather(events: pl.DataFrame, flags: Flags, touched: Sequence[Touched]) -> dict[str, tuple[EvidenceRow, ...]]:
-    """Increments of evidence by incident id. Values beyond the first 10,000 of an incident are not kept (its event count is)."""
+    """Increments of evidence by incident id. Values beyond the first 10,000 of a field are not kept (the event count is)."""
     rows = np.concatenate([one.rows for one in touched])
     which = np.repeat(np.arange(len(touched)), [len(one.rows) for one in touched])
     base = pl.DataFrame({"which": which, "events": flags.weight[rows], "time": flags.time[rows]})
@@ -30,7 +30,7 @@ def gather(events: pl.DataFrame, flags: Flags, touched: Sequence[Touched]) -> di
     for column, values, counts in _columns(base, chosen):
         for name, row in zip(values, counts.iter_rows(), strict=True):
             case = touched[row[0]].case
-            if _keeps(case, f"{column}\0{name}"):
+            if _keeps(case.values.setdefault(column, set()), name):
                 found.setdefault(case.incident.id, []).append(EvidenceRow(column, name, row[1], row[2], row[3]))
     return {id_: tuple(_merged(rows_)) for id_, rows_ in found.items()}
 
@@ -58,13 +58,13 @@ def _counted(table: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     return sums.select("which", "events", "first", "last", *by)
 
 
-def _keeps(case: Case, value: str) -> bool:
+def _keeps(known: set[int], value: str) -> bool:
     identity = text_id(value)
-    if identity in case.values:
+    if identity in known:
         return True
-    if len(case.values) >= VALUES:
+    if len(known) >= VALUES:
         return False
-    case.values.add(identity)
+    known.add(identity)
     return True
 
 

@@ -30,7 +30,7 @@ class _Case(msgspec.Struct, forbid_unknown_fields=True):
     incident: Incident
     level: int
     samples: int
-    values: list[int]
+    values: dict[str, list[int]]
 
 
 class _Snapshot(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,9 +48,13 @@ def schema() -> str:
 
 def dump(features: FeatureState, cases: Cases) -> bytes:
     arrays = [_Array(name, a.dtype.str, list(a.shape), np.ascontiguousarray(a).tobytes()) for name, a in remembered.dump(features).items()]
-    kept = [_Case(case.key, case.incident, case.level, case.samples, sorted(case.values)) for _, case in sorted(cases.open.items())]
+    kept = [_Case(case.key, case.incident, case.level, case.samples, _sorted(case.values)) for _, case in sorted(cases.open.items())]
     packed = msgspec.msgpack.encode(_Snapshot(schema(), cases.clock, kept, arrays))
     return zstandard.ZstdCompressor(level=1).compress(packed)
+
+
+def _sorted(values: dict[str, set[int]]) -> dict[str, list[int]]:
+    return {column: sorted(known) for column, known in sorted(values.items())}
 
 
 def load(payload: bytes, timezone: str) -> tuple[FeatureState, Cases]:
@@ -63,5 +67,5 @@ def load(payload: bytes, timezone: str) -> tuple[FeatureState, Cases]:
     if found.schema != schema():
         raise ValueError(f"the snapshot has schema {found.schema}, this version {schema()}")
     arrays: dict[str, Any] = {a.name: np.frombuffer(a.data, a.dtype).reshape(a.shape) for a in found.arrays}
-    cases = {c.key: Case(c.key, c.incident, c.level, c.samples, set(c.values)) for c in found.cases}
+    cases = {c.key: Case(c.key, c.incident, c.level, c.samples, {k: set(v) for k, v in c.values.items()}) for c in found.cases}
     return remembered.load(arrays, timezone), Cases(found.clock, cases)
