@@ -44,6 +44,11 @@ def codes(
     """
     words = len(asked)
     last_at, last_size, last_code = np.zeros(words, np.int64), np.full(words, -1, np.int64), np.zeros(words, np.int32)
+    flag_at, flag_size, flag_hits = (
+        np.zeros(len(flags.field), np.int64),
+        np.full(len(flags.field), -1, np.int64),
+        np.zeros(len(flags.field), np.uint64),
+    )
     field, first, start, buffer, bounds = flags.field, flags.first, flags.start, flags.texts.buffer, flags.texts.bounds
     for row in range(len(key)):
         h = (_FNV ^ np.uint64(variant[row] + 1)) * _PRIME
@@ -61,9 +66,13 @@ def codes(
             h = (h ^ np.uint64(code)) * _PRIME
         hits = np.uint64(0)
         for u in range(len(field)):
-            if length[field[u], row] > 0:
+            size = signed(length[field[u], row])
+            if size > 0:
                 p = begin[field[u], row]
-                hits |= _flags(values, p, p + length[field[u], row], first, u, start, buffer, bounds)
+                if size != flag_size[u] or not same(values, p, flag_at[u], size):
+                    flag_hits[u] = _flags(values, p, p + size, first, u, start, buffer, bounds)
+                    flag_at[u], flag_size[u] = p, size
+                hits |= flag_hits[u]
         for b in range(len(start)):
             out[row, words + b] = signed((hits >> np.uint64(b)) & np.uint64(1))
         h = (h ^ hits) * _PRIME
