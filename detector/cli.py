@@ -130,7 +130,7 @@ def simulate(
     """
     from detector.replay import simulate_to
 
-    print(simulate_to(days, seed, attacks, people, out, config if kafka else None, dict(os.environ)))
+    print(simulate_to(days, seed, attacks, people, out, config if kafka else None, dict(os.environ), time.time_ns() // 1000))
 
 
 @app.command
@@ -155,6 +155,8 @@ def explain(incident: str, *, config: ConfigFile = DEFAULT_CONFIG, as_json: Anno
         print(json.dumps(found, ensure_ascii=False, indent=2, default=str))
     else:
         print("\n".join(lines(found, "de")))
+        for row in found["evidence"]:
+            print(f"    {row['field']}: {row['value']}  {row['events']}  {row['first']} - {row['last']}")
 
 
 @keys.command(name="new")

@@ -6,7 +6,6 @@ The simulator is a source whose windows (10 minutes each) can be asked for again
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import msgspec
 from rich.console import Console
@@ -27,7 +26,6 @@ from detector.lanes import Stopped, Tools
 from detector.pipeline import Router, route_step
 from detector.privacy.keys import FileKeyring, new_privacy
 from detector.scorer import LocalScorer
-from detector.sentence import Sentence
 from detector.simulate import City
 from detector.store import Store
 from detector.store.opening import Opened, open_database
@@ -61,7 +59,6 @@ class Demo:
     language: Language
     console: Console
     stop: threading.Event
-    lock: IO[bytes]
     shown: dict[str, str] = field(default_factory=dict)  # incident id -> severity as last printed
 
     @classmethod
@@ -71,7 +68,6 @@ class Demo:
             subprocess.Popen([sys.executable, "-m", "detector.warm"], stdin=subprocess.DEVNULL)  # ends by itself, within a minute
         console = Console(highlight=False, soft_wrap=True)
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = _locked(state)
         city = City(seed=SEED, people=PEOPLE, start=_begin(state, hours), attacks="all", rehearsal_hours=hours)
         config = load(_configuration(state, city, listen), dict(os.environ))
         with contextlib.ExitStack() as undo:
@@ -84,7 +80,7 @@ class Demo:
             page = Page(application(reader, probes, language), *check_listen(listen))
             scorer = LocalScorer(core(config), tools, "simulated-city")
             undo.pop_all()
-        return cls(city, keyring, router(config, keyring), opened, reader, scorer, page, language, console, stop, lock)
+        return cls(city, keyring, router(config, keyring), opened, reader, scorer, page, language, console, stop)
 
     def run(self) -> None:
         """Until Ctrl-C or SIGTERM."""
@@ -101,7 +97,6 @@ class Demo:
         finally:
             self.page.stop()
             self.opened.close()
-            self.lock.close()
         self.console.print(_GOODBYE[self.language])
 
     def _window(self) -> None:
@@ -155,17 +150,6 @@ _GOODBYE = {
 
 def _clock() -> int:
     return time.time_ns() // 1000
-
-
-def _locked(state: Path) -> IO[bytes]:
-    """Held as long as this demo runs; a second one over the same folder would end the first one's database."""
-    lock = (state / "lock").open("wb")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise Sentence(f"another `tuermer demo` is running with {state}; end it, or choose another folder with --state") from None
-    return lock
 
 
 def _begin(state: Path, hours: int) -> datetime:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from detector.config import Config, ConfigError, Kafka
 from detector.configload import load
 from detector.learn.registry import verify
 from detector.privacy.keys import FileKeyring, KeyFileError
-from detector.sources.client import ClientError, arguments
+from detector.sources.client import ClientError, arguments, reachable
 from detector.store import checks
 from detector.store.database import StoreError
 from detector.store.opening import with_password
@@ -79,11 +78,8 @@ def _models() -> list[Finding]:
 
 
 def _kafka(config: Config, kafka: Kafka, environ: Mapping[str, str]) -> Iterator[Finding]:
-    silent = _silent(kafka)
-    if silent is not None:
-        yield Finding("broker", False, silent)
-        return
     try:
+        reachable(kafka)
         shared = arguments(kafka, environ)
         with KafkaAdminClient(**shared, request_timeout_ms=10_000) as admin:
             yield Finding("broker", True, f"{kafka.bootstrap_servers} answers")
@@ -95,20 +91,6 @@ def _kafka(config: Config, kafka: Kafka, environ: Mapping[str, str]) -> Iterator
         yield Finding("broker", False, str(error))
     except KafkaError as error:
         yield Finding("broker", False, f"{kafka.bootstrap_servers}: {type(error).__name__}; check address, TLS and password")
-
-
-def _silent(kafka: Kafka) -> str | None:
-    """A sentence when no configured broker accepts a connection; the client itself would need half a minute to say less."""
-    reasons = []
-    for server in kafka.bootstrap_servers.split(","):
-        host, _, port = server.strip().rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-        except OSError as error:
-            reasons.append(f"{server.strip()} ({error.strerror or error})")
-        else:
-            return None
-    return f"nobody answers at {', '.join(reasons)}; check kafka.bootstrap_servers, the firewall and whether the broker runs"
 
 
 def _own_topics(admin: Any, kafka: Kafka, there: set[str]) -> Iterator[Finding]:

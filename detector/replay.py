@@ -22,8 +22,8 @@ from detector.judge.findings import Changes, EvidenceRow, Incident
 from detector.pipeline import Router, route_step
 from detector.privacy import MemoryKeyring, Privacy
 from detector.records import Records
-from detector.simulate import City, produce, write
-from detector.sources.client import arguments
+from detector.simulate import TOPICS, City, produce, write
+from detector.sources.client import arguments, reachable, require_topics
 from detector.sources.files import FileSource
 from detector.web.terminal import lines
 
@@ -142,12 +142,20 @@ def replay_files(
     yield f"{len(found)} Auffälligkeiten / anomalies"
 
 
+def _midnight(now: int) -> datetime:
+    return datetime.fromtimestamp(now / 1e6, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def simulate_to(
-    days: int, seed: int, attacks: str, people: int, out: Path | None, config_path: Path | None, environ: Mapping[str, str]
+    days: int, seed: int, attacks: str, people: int, out: Path | None, config_path: Path | None, environ: Mapping[str, str], now: int
 ) -> str:
-    """Writes the simulated days into `out`, or produces them into the configured Kafka; returns what was done."""
+    """Writes the simulated days into `out`, or produces them into the configured Kafka; returns what was done.
+
+    In Kafka they end at the last midnight before `now` (µs), because brokers delete what is older than their retention.
+    """
     chosen: str | tuple[str, ...] = attacks if attacks in ("all", "none") else tuple(attacks.split(","))
-    city = City(seed=seed, people=people, start=datetime(2026, 3, 2, tzinfo=UTC), attacks=chosen, attacks_from_day=min(1, days - 1))
+    begin = datetime(2026, 3, 2, tzinfo=UTC) if config_path is None else _midnight(now) - timedelta(days=days)
+    city = City(seed=seed, people=people, start=begin, attacks=chosen, attacks_from_day=min(1, days - 1))
     if out is None and config_path is None:
         raise ConfigError("say where to: --out DIR for files, or --kafka for the configured brokers (with --out DIR for labels.jsonl)")
     if out is not None and config_path is None:
@@ -157,6 +165,8 @@ def simulate_to(
     config = load(config_path, environ)
     if config.kafka is None:
         raise ConfigError(f"{config_path.name}: --kafka needs [kafka]")
+    reachable(config.kafka)
+    require_topics(config.kafka, list(TOPICS))
     producer = KafkaProducer(**arguments(config.kafka, environ), linger_ms=50, compression_type="lz4")
     labels = produce(city, 0, days * city.windows_per_day, lambda topic, value, at: producer.send(topic, value=value, timestamp_ms=at))
     producer.flush()

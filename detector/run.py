@@ -29,8 +29,8 @@ from detector.pipeline import Counts, route_step
 from detector.privacy.keys import FileKeyring
 from detector.records import Place
 from detector.sentence import Sentence
-from detector.sources.client import ensure_topics
-from detector.store import Applied, Database, Reader, Store, open_database
+from detector.sources.client import ensure_topics, reachable
+from detector.store import Applied, Away, Database, Reader, Store, open_database
 from detector.web.metrics import Metrics
 from detector.web.page import Probes, application, check_listen
 from detector.web.server import Page
@@ -50,7 +50,10 @@ def run_role(path: Path, role: Role, environ: Mapping[str, str], *, accept_gap: 
     if config.kafka is None:
         raise ConfigError(f"{path.name}: [kafka] is missing; `tuermer run` reads from Kafka (for files there is `tuermer replay`)")
     configure(config.logs.format, config.logs.level)
+    reachable(config.kafka)
     if role == "all":
+        sys.stdout.write(f"Türmer runs. Page: http://{config.page.listen}/  Metrics: /metrics there and at {config.page.route_listen}\n")
+        sys.stdout.flush()
         _supervise(path, accept_gap)
         return
     try:
@@ -147,33 +150,39 @@ def _route(config: Config, stop: threading.Event, accept_gap: bool) -> None:
 
 
 def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threading.Event, accept_gap: bool) -> None:
-    opened = open_database(config, environ)
     ensure_topics(kafka, environ)  # whichever role is first; a consumer would look for a missing topic only after minutes
-    metrics, pulse, judge = Metrics(), Pulse(), core(config)
+    with contextlib.ExitStack() as stack:
+        opened = open_database(config, environ)
+        stack.callback(opened.close)
+        metrics, pulse, judge = Metrics(), Pulse(), core(config)
+        reader = Reader(opened.reader_url)
+        probes = Probes(pulse.healthy, lambda: pulse.ready() or _database_answers(reader), metrics.text)
+        stack.enter_context(_serving(Page(application(reader, probes, config.language), *check_listen(config.page.listen))))
+        consumer = stack.enter_context(contextlib.closing(scorer.consumer(kafka)))
+        sender = stack.enter_context(contextlib.closing(alerts.producer(kafka)))
+        loop = scorer.Scorer(consumer, kafka.events_topic, judge, _tools(config, opened.daemon_url, stop, metrics, accept_gap))
+        deliver = alerts.AlertTopic(Database(opened.daemon_url), sender, kafka.alerts_topic)
+        report = scorer.Report(loop, kafka.instance)
+        loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, report)
+        loop.run(stop)
 
+
+def _tools(config: Config, url: str, stop: threading.Event, metrics: Metrics, accept_gap: bool) -> Tools:
     def watch(changes: Changes, applied: Applied) -> None:
         metrics.judged(changes, len(applied.notified))
 
-    tools = Tools(
-        Store(opened.daemon_url, config.budget.per_day),
-        scorer.wall_clock,
-        stop.wait,
-        owner=_owner(),
-        accept_gap=accept_gap,
-        watch=watch,
+    return Tools(
+        Store(url, config.budget.per_day), scorer.wall_clock, stop.wait, owner=_owner(), accept_gap=accept_gap, watch=watch,
         latencies=metrics.latencies,
-    )
-    probes = Probes(pulse.healthy, pulse.ready, metrics.text)
-    page = Page(application(Reader(opened.reader_url), probes, config.language), *check_listen(config.page.listen))
+    )  # fmt: skip
+
+
+def _database_answers(reader: Reader) -> str | None:
     try:
-        with _serving(page), contextlib.closing(scorer.consumer(kafka)) as consumer, contextlib.closing(alerts.producer(kafka)) as sender:
-            loop = scorer.Scorer(consumer, kafka.events_topic, judge, tools)
-            deliver = alerts.AlertTopic(Database(opened.daemon_url), sender, kafka.alerts_topic)
-            report = scorer.Report(loop, kafka.instance)
-            loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, report)
-            loop.run(stop)
-    finally:
-        opened.close()
+        reader.list_incidents(limit=1)
+    except Away as away:
+        return f"the database does not answer ({away}); processing waits, nothing is lost"
+    return None
 
 
 def _tell(metrics: Metrics, judge: Core, loop: scorer.Scorer) -> None:

@@ -18,6 +18,7 @@ from detector.decode.address import text
 from detector.privacy.networks import UNLISTED, NetworkTable
 from detector.records import MEMORY, of_lines
 from detector.sources import kafka
+from detector.sources.client import reachable
 
 Answer = dict[str, str | int]
 SHOWN = 12  # networks that a report lists
@@ -57,8 +58,11 @@ def report(path: Path, topic: str, most: int, environ: Mapping[str, str]) -> str
     config = load(path, environ)
     if config.kafka is None:
         raise ConfigError(f"{path.name}: [kafka] is missing")
+    reachable(config.kafka)
     records = kafka.sample(config.kafka, topic, most)
     known = [t for t in config.topics if t.name == topic] or [Topic(name=topic, tenant="TENANT")]
+    if len(records) == 0:
+        return f"{topic}: no records are there now; nothing can be said about it"
     decoded = Decoder.build(known, config.observers).decode(records)
     return "\n".join(_lines(decoded, topic, len(records), config))
 

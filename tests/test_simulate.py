@@ -239,7 +239,7 @@ def test_written_labels_point_at_the_lines_of_their_attack(tmp_path: Path) -> No
 
 
 def test_the_command_puts_the_chosen_attacks_even_into_a_single_day(tmp_path: Path) -> None:
-    said = simulate_to(1, 7, "port-scan,beaconing", 20, tmp_path, None, {})
+    said = simulate_to(1, 7, "port-scan,beaconing", 20, tmp_path, None, {}, 0)
     assert str(tmp_path) in said
     labels = [json.loads(line) for line in (tmp_path / "labels.jsonl").read_text().splitlines()]
     assert [label["kind"] for label in labels] == ["port-scan", "beaconing"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,20 @@ def _variable(key: str, name: str, environ: Mapping[str, str]) -> str:
     if value == "":
         raise ClientError(f"{key} names the environment variable {name}, which is not set")
     return value
+
+
+def reachable(config: Kafka) -> None:
+    """Raises ClientError when no configured broker accepts a connection: the client itself would need half a minute to say less."""
+    reasons = []
+    for server in config.bootstrap_servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+        except OSError as error:
+            reasons.append(f"{server.strip()} ({error.strerror or error})")
+        else:
+            return
+    raise ClientError(f"nobody answers at {', '.join(reasons)}; check kafka.bootstrap_servers, the firewall and whether the broker runs")
 
 
 def ensure_topics(config: Kafka, environ: Mapping[str, str] = os.environ) -> None:

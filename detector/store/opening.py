@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +33,7 @@ def open_database(config: Config, environ: Mapping[str, str], *, visit: bool = F
     Raises StoreError with one sentence when there is no usable database.
     """
     if config.database.url == "embedded":
-        return open_embedded(Embedded(Path(config.database.directory)), visit=visit)
+        return _alone(Path(config.database.directory), visit=visit)
     url = with_password(config.database.url, config, environ)
     owner = url if config.database.owner_url == "" else with_password(config.database.owner_url, config, environ, "owner_")
     try:
@@ -39,6 +41,30 @@ def open_database(config: Config, environ: Mapping[str, str], *, visit: bool = F
     except Away as error:
         raise StoreError(f"The database does not answer: {error}. Is it running, and is database.url right?") from error
     return Opened(url, url, lambda: None)
+
+
+def _alone(directory: Path, *, visit: bool) -> Opened:
+    """The embedded server for one owner at a time: whoever ends would end it for the other, too. Visitors may come and go."""
+    if visit:
+        return open_embedded(Embedded(directory), visit=True)
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = (directory / "lock").open("wb")
+    with contextlib.ExitStack() as undo:
+        undo.callback(lock.close)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"Another Türmer is running with the embedded database in {directory}: end it, or use another folder."
+            ) from None
+        opened = open_embedded(Embedded(directory))
+        undo.pop_all()
+
+    def close() -> None:
+        opened.close()
+        lock.close()
+
+    return Opened(opened.daemon_url, opened.reader_url, close)
 
 
 def open_embedded(server: Embedded, *, visit: bool = False) -> Opened:

@@ -34,7 +34,9 @@ class Page:
         deadline = time.monotonic() + PATIENCE
         while not self._server.started:
             if self._failed or not self._thread.is_alive() or time.monotonic() > deadline:
-                raise Sentence(f"the page cannot listen at {self.url}: is another Türmer running? Choose another page.listen")
+                raise Sentence(
+                    f"the page cannot listen at {self.url}: is another Türmer running? Choose another page.listen or page.route_listen"
+                )
             time.sleep(0.02)
 
     def stop(self) -> None:
