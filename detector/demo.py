@@ -66,6 +66,8 @@ class Demo:
         """Starts the embedded database and the page; makes key and configuration at the first start."""
         if not Path(os.environ["NUMBA_CACHE_DIR"]).exists():
             subprocess.Popen([sys.executable, "-m", "detector.warm"], stdin=subprocess.DEVNULL)  # ends by itself, within a minute
+            sys.stdout.write(_COMPILING[language])
+            sys.stdout.flush()
         console = Console(highlight=False, soft_wrap=True)
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         city = City(seed=SEED, people=PEOPLE, start=_begin(state, hours), attacks="all", rehearsal_hours=hours)
@@ -138,6 +140,10 @@ class Demo:
             sys.stdout.write("\r\x1b[2K")
 
 
+_COMPILING = {
+    "de": "Beim ersten Start wird übersetzt, das dauert etwa eine Minute.\n",
+    "en": "The first start compiles, which takes about a minute.\n",
+}
 _GREETING = {
     "de": "Türmer beobachtet eine simulierte Stadt. Seite:",
     "en": "Türmer is watching a simulated city. Page:",
