@@ -64,7 +64,9 @@ class Demo:
     @classmethod
     def open(cls, state: Path, listen: str, language: Language, hours: int) -> Demo:
         """Starts the embedded database and the page; makes key and configuration at the first start."""
-        if not Path(os.environ["NUMBA_CACHE_DIR"]).exists():
+        if (
+            next(Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi"), None) is None
+        ):  # nothing compiled yet; the folder itself is made by imports
             subprocess.Popen([sys.executable, "-m", "detector.warm"], stdin=subprocess.DEVNULL)  # ends by itself, within a minute
             sys.stdout.write(_COMPILING[language])
             sys.stdout.flush()
