@@ -20,6 +20,7 @@ from typing import Literal
 import msgspec
 from rich.console import Console
 
+from detector import warm
 from detector.assembly import core, router
 from detector.configload import load
 from detector.lanes import Stopped, Tools
@@ -64,9 +65,7 @@ class Demo:
     @classmethod
     def open(cls, state: Path, listen: str, language: Language, hours: int) -> Demo:
         """Starts the embedded database and the page; makes key and configuration at the first start."""
-        if (
-            next(Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi"), None) is None
-        ):  # nothing compiled yet; the folder itself is made by imports
+        if not warm.MARK.exists():
             subprocess.Popen([sys.executable, "-m", "detector.warm"], stdin=subprocess.DEVNULL)  # ends by itself, within a minute
             sys.stdout.write(_COMPILING[language])
             sys.stdout.flush()

@@ -34,7 +34,8 @@ ROOMS = (
     ("lanes",),
     ("daemon", "scorer"),
     ("assembly",),
-    ("run", "demo", "replay", "tryout", "doctor", "warm"),
+    ("warm",),
+    ("run", "demo", "replay", "tryout", "doctor"),
     ("cli",),
     ("__main__",),
 )
