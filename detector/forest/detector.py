@@ -169,7 +169,7 @@ class Detector:
 
     @cached_property
     def _speaks(self) -> NDArray[np.bool_]:
-        return (self._kinds != FOREST) | self.forests
+        return np.array([self.forests or m.kind != FOREST for m in self.members])
 
     @cached_property
     def _uses(self) -> NDArray[np.bool_]:
