@@ -73,7 +73,7 @@ class Demo:
             sys.stdout.flush()
         console = Console(highlight=False, soft_wrap=True)
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        city = City(seed=SEED, people=PEOPLE, start=_begin(state, hours), attacks="all", rehearsal_hours=hours)
+        city = City(seed=SEED, people=PEOPLE, start=_begin(state, hours), attacks="show", rehearsal_hours=hours)
         config = load(_configuration(state, city, listen), dict(os.environ))
         with contextlib.ExitStack() as undo:
             opened = open_database(config, dict(os.environ))

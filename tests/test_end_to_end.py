@@ -139,7 +139,7 @@ def metric(config: Path, role: str, name: str) -> float:
 @pytest.fixture(scope="module")
 def journey(broker: Broker, postgres_server: Embedded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
     folder = tmp_path_factory.mktemp("journey")
-    city = City(seed=4, people=60, start=datetime(2026, 3, 3, 8, tzinfo=UTC), attacks="all", attacks_from_day=9, rehearsal_hours=1.0)
+    city = City(seed=4, people=60, start=datetime(2026, 3, 3, 8, tzinfo=UTC), attacks="show", attacks_from_day=9, rehearsal_hours=1.0)
     for topic in ("firewall", "auth"):
         create_topic(broker, topic, 2)
     with contextlib.closing(KafkaProducer(bootstrap_servers=broker.address, linger_ms=20, compression_type="lz4")) as producer:
