@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +22,7 @@ COLUMNS = (
     "destination.network", "user.name", "user.target.name", "host.name", "observer.name", "event.dataset",
 )  # fmt: skip
 KINDS = ("source.ip", "service", "user.name")
+_TOKEN = re.compile(r"(u|h|ip)-[0-9a-f]{16}")
 U64 = NDArray[np.uint64]
 
 
@@ -32,6 +35,11 @@ def address_text(hi: int, lo: int, kind: int) -> str:
     if hi == 0 and lo >> 32 == 0xFFFF:
         return str(ipaddress.IPv4Address(lo & 0xFFFFFFFF))
     return str(ipaddress.IPv6Address(hi << 64 | lo))
+
+
+def lasts(entity: str, kind: int, event: Mapping[str, object]) -> bool:
+    """Whether the entity is the same tomorrow: tokens of persons, clients and their addresses change every day at 05:00."""
+    return _TOKEN.fullmatch(entity) is None and (kind != ACCOUNT or event["user.kind"] in ("service", "machine"))
 
 
 @dataclass(frozen=True, slots=True)

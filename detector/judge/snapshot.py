@@ -11,10 +11,12 @@ import zstandard
 
 from detector.features import FeatureState
 from detector.features import state as remembered
-from detector.judge.cases import Case, Cases
-from detector.judge.findings import Incident
+from detector.judge.cases import Bout, Case, Cases
+from detector.judge.findings import Episode, Incident
+from detector.judge.series import Past
+from detector.judge.volume import Volumes
 
-VERSION = 1  # raise it when a kept value changes its meaning without changing its form
+VERSION = 2  # raise it when a kept value changes its meaning without changing its form
 _LARGEST = 1 << 33  # bytes: what a header may claim before we refuse to allocate it
 
 
@@ -28,15 +30,20 @@ class _Array(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 class _Case(msgspec.Struct, forbid_unknown_fields=True):
     key: tuple[int, int, int]
     incident: Incident
-    level: int
+    lasting: bool
+    episode: Episode
     samples: int
     values: dict[str, list[int]]
+    level: int
+    seen: int
+    past: Past
 
 
 class _Snapshot(msgspec.Struct, forbid_unknown_fields=True):
     schema: str
     clock: int
     cases: list[_Case]
+    volumes: Volumes
     arrays: list[_Array]
 
 
@@ -48,13 +55,17 @@ def schema() -> str:
 
 def dump(features: FeatureState, cases: Cases) -> bytes:
     arrays = [_Array(name, a.dtype.str, list(a.shape), np.ascontiguousarray(a).tobytes()) for name, a in remembered.dump(features).items()]
-    kept = [_Case(case.key, case.incident, case.level, case.samples, _sorted(case.values)) for _, case in sorted(cases.open.items())]
-    packed = msgspec.msgpack.encode(_Snapshot(schema(), cases.clock, kept, arrays))
+    kept = [_packed(case) for _, case in sorted(cases.known.items())]
+    volumes = Volumes(cases.volumes.first, {model: dict(sorted(rows.items())) for model, rows in sorted(cases.volumes.rows.items())})
+    packed = msgspec.msgpack.encode(_Snapshot(schema(), cases.clock, kept, volumes, arrays))
     return zstandard.ZstdCompressor(level=1).compress(packed)
 
 
-def _sorted(values: dict[str, set[int]]) -> dict[str, list[int]]:
-    return {column: sorted(known) for column, known in sorted(values.items())}
+def _packed(case: Case) -> _Case:
+    values = {column: sorted(known) for column, known in sorted(case.bout.values.items())}
+    return _Case(
+        case.key, case.incident, case.lasting, case.bout.episode, case.bout.samples, values, case.level, case.seen, case.past
+    )  # fmt: skip
 
 
 def load(payload: bytes, timezone: str) -> tuple[FeatureState, Cases]:
@@ -67,5 +78,9 @@ def load(payload: bytes, timezone: str) -> tuple[FeatureState, Cases]:
     if found.schema != schema():
         raise ValueError(f"the snapshot has schema {found.schema}, this version {schema()}")
     arrays: dict[str, Any] = {a.name: np.frombuffer(a.data, a.dtype).reshape(a.shape) for a in found.arrays}
-    cases = {c.key: Case(c.key, c.incident, c.level, c.samples, {k: set(v) for k, v in c.values.items()}) for c in found.cases}
-    return remembered.load(arrays, timezone), Cases(found.clock, cases)
+    return remembered.load(arrays, timezone), Cases(found.clock, {c.key: _unpacked(c) for c in found.cases}, found.volumes)
+
+
+def _unpacked(c: _Case) -> Case:
+    bout = Bout(c.episode, c.samples, {column: set(values) for column, values in c.values.items()})
+    return Case(c.key, c.incident, c.lasting, bout, c.level, c.seen, c.past)
