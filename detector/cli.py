@@ -15,8 +15,9 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from detector import __version__
+from detector import __version__, deskcli
 from detector.logs import configure
+from detector.options import DEFAULT_CONFIG, ConfigFile, Failed
 from detector.sentence import Sentence
 
 app = App(
@@ -28,13 +29,10 @@ keys = App(name="keys", help="Make keys. Private halves stay in files that only 
 models = App(name="models", help="The models at hand: list, show, verify.")
 app.command(keys)
 app.command(models)
-
-ConfigFile = Annotated[Path, Parameter(name=["--config", "-c"], help="The configuration file.")]
-DEFAULT_CONFIG = Path("tuermer.toml")
-
-
-class Failed(Sentence):
-    """The command could not do its work; the text is the one sentence for the operator."""
+app.command("detector.learn.backtest.command:backtest", name="backtest")  # imported when it is asked for
+app.command(deskcli.go_live, name="go-live")
+app.command(deskcli.suppress)
+app.command(deskcli.digest)
 
 
 @app.command

@@ -16,13 +16,14 @@ from typing import Any, Literal
 
 from kafka.errors import KafkaError
 
-from detector import daemon, scorer
+from detector import daemon, desk, scorer
 from detector.assembly import core, router
 from detector.config import Config, ConfigError, Kafka
 from detector.configload import load
 from detector.deliver import kafka as alerts
 from detector.judge.core import Core
 from detector.judge.findings import Changes
+from detector.judge.policy import Policy
 from detector.lanes import Tools
 from detector.logs import configure
 from detector.pipeline import Counts, route_step
@@ -31,6 +32,7 @@ from detector.records import Place
 from detector.sentence import Sentence
 from detector.sources.client import ensure_topics, reachable
 from detector.store import Applied, Away, Database, Reader, Store, open_database
+from detector.store.digests import DigestChore
 from detector.web.metrics import Metrics
 from detector.web.page import Probes, application, check_listen
 from detector.web.server import Page
@@ -161,9 +163,11 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
         consumer = stack.enter_context(contextlib.closing(scorer.consumer(kafka)))
         sender = stack.enter_context(contextlib.closing(alerts.producer(kafka)))
         loop = scorer.Scorer(consumer, kafka.events_topic, judge, _tools(config, opened.daemon_url, stop, metrics, accept_gap))
-        deliver = alerts.AlertTopic(Database(opened.daemon_url), sender, kafka.alerts_topic)
-        report = scorer.Report(loop, kafka.instance)
-        loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, report)
+        database, now = Database(opened.daemon_url), scorer.wall_clock()
+        loop.tools.patiently(lambda: desk.begin(config, database, now))
+        deliver = alerts.AlertTopic(database, sender, kafka.alerts_topic)
+        chores = (desk.CalendarChore(config, database, now), DigestChore(database, Policy.of(config)), scorer.Report(loop, kafka.instance))
+        loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, *chores)
         loop.run(stop)
 
 
@@ -172,7 +176,7 @@ def _tools(config: Config, url: str, stop: threading.Event, metrics: Metrics, ac
         metrics.judged(changes, len(applied.notified))
 
     return Tools(
-        Store(url, config.budget.per_day), scorer.wall_clock, stop.wait, owner=_owner(), accept_gap=accept_gap, watch=watch,
+        Store(url, Policy.of(config)), scorer.wall_clock, stop.wait, owner=_owner(), accept_gap=accept_gap, watch=watch,
         latencies=metrics.latencies,
     )  # fmt: skip
 
