@@ -16,12 +16,15 @@ ALL = "SELECT INSERT UPDATE DELETE"
 MATRIX = {
     #                          daemon      grafana  auditor
     "public.events_recent":   (READ,       READ,    NOTHING),
+    "public.episodes":        (READ,       READ,    NOTHING),
     "public.evidence":        (READ,       READ,    NOTHING),
     "public.health":          (READ,       READ,    READ),
+    "public.incident_links":  (READ,       READ,    NOTHING),
     "public.incidents":       (READ,       READ,    NOTHING),
     "public.migrations":      (READ,       NOTHING, READ),
     "store.buckets":          (KEEP,       NOTHING, NOTHING),
     "store.deliveries":       (WRITE_ONCE, NOTHING, READ),
+    "store.episodes":         (WRITE_ONCE, NOTHING, NOTHING),
     "store.evidence":         (WRITE_ONCE, NOTHING, NOTHING),
     "store.health":           (KEEP,       NOTHING, NOTHING),
     "store.incidents":        (WRITE_ONCE, NOTHING, NOTHING),
@@ -37,7 +40,9 @@ MATRIX = {
 ROLES = ("tuermer_daemon", "tuermer_grafana", "tuermer_auditor")
 
 COLUMNS = {
-    "store.incidents": "events got_in notification notified severity updated worst_p worst_score",
+    "store.incidents": "closes_at critical episode episode_events episode_opened events got_in notification notified severity spread updated "
+    "usual_high usual_low worst_p worst_score",
+    "store.episodes": "events got_in updated worst_p worst_score",
     "store.evidence": "events first last",
     "store.shards": "applied claimed epoch moved owner",
     "store.inputs": "from_offset",
