@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kafka.errors import KafkaError
+from msgspec.structs import replace
 
 from detector import daemon, desk, scorer
 from detector.assembly import core, router
-from detector.config import Config, ConfigError, Kafka
+from detector.config import CANARY, Config, ConfigError, Kafka
 from detector.configload import load
 from detector.deliver import kafka as alerts
 from detector.judge.core import Core
@@ -31,8 +32,9 @@ from detector.privacy.keys import FileKeyring
 from detector.records import Place
 from detector.sentence import Sentence
 from detector.sources.client import ensure_topics, reachable
-from detector.store import Applied, Away, Database, Reader, Store, open_database
+from detector.store import Applied, Away, Database, Reader, Store, ailments, open_database
 from detector.store.digests import DigestChore
+from detector.watch import beside, watching
 from detector.web.metrics import Metrics
 from detector.web.page import Probes, application, check_listen
 from detector.web.server import Page
@@ -49,6 +51,8 @@ class Ended(Sentence):
 def run_role(path: Path, role: Role, environ: Mapping[str, str], *, accept_gap: bool = False) -> None:
     """Runs until SIGTERM or Ctrl-C. Raises Ended or ConfigError with one sentence."""
     config = load(path, environ, role)
+    if config.watch.canary:
+        config = replace(config, topics=[*config.topics, CANARY])
     if config.kafka is None:
         raise ConfigError(f"{path.name}: [kafka] is missing; `tuermer run` reads from Kafka (for files there is `tuermer replay`)")
     configure(config.logs.format, config.logs.level)
@@ -133,6 +137,10 @@ class _NoIncidents:
     def incident(self, incident_id: str) -> None:
         del incident_id
 
+    def chain(self, incident_id: str) -> list[Any]:
+        del incident_id
+        return []
+
 
 def _route(config: Config, stop: threading.Event, accept_gap: bool) -> None:
     keyring = FileKeyring.of(config)
@@ -152,7 +160,8 @@ def _route(config: Config, stop: threading.Event, accept_gap: bool) -> None:
 
 
 def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threading.Event, accept_gap: bool) -> None:
-    ensure_topics(kafka, environ)  # whichever role is first; a consumer would look for a missing topic only after minutes
+    # Whichever role is first: a consumer would look for a missing topic only after minutes.
+    ensure_topics(kafka, environ, [CANARY.name] if config.watch.canary else [])
     with contextlib.ExitStack() as stack:
         opened = open_database(config, environ)
         stack.callback(opened.close)
@@ -166,9 +175,14 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
         database, now = Database(opened.daemon_url), scorer.wall_clock()
         loop.tools.patiently(lambda: desk.begin(config, database, now))
         deliver = alerts.AlertTopic(database, sender, kafka.alerts_topic)
-        chores = (desk.CalendarChore(config, database, now), DigestChore(database, Policy.of(config)), scorer.Report(loop, kafka.instance))
+        chores = (
+            desk.CalendarChore(config, database, now),
+            DigestChore(database, Policy.of(config), ailments.silent),
+            scorer.Report(loop, kafka.instance),
+        )
         loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, *chores)
-        loop.run(stop)
+        with beside(watching(config, kafka, opened.daemon_url, scorer.wall_clock), stop):
+            loop.run(stop)
 
 
 def _tools(config: Config, url: str, stop: threading.Event, metrics: Metrics, accept_gap: bool) -> Tools:
@@ -200,9 +214,11 @@ def _owner() -> str:
 
 
 def read_incident(path: Path, incident: str, environ: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """One incident of the configured database, or None."""
+    """One incident of the configured database with its chain, or None; the beginning of its id is enough if it is unique."""
     opened = open_database(load(path, environ, "score"), environ, visit=True)
     try:
-        return Reader(opened.reader_url).incident(incident)
+        reader = Reader(opened.reader_url)
+        found = reader.incident(incident)
+        return None if found is None else found | {"chain": reader.chain(found["id"])}
     finally:
         opened.close()

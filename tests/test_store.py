@@ -96,7 +96,10 @@ def test_evidence_adds_up_and_its_times_widen(any_database: TestDatabase, store:
     one = an_incident()
     store.apply(claim, 0, 1, opening(one, evidence={one.id: (evidence(events=2), evidence("10.0.0.2", 1))}), NOW)
     more = Changes(
-        SHARD, updated=(one,), episodes=(first_episode(one),), evidence={one.id: (evidence(events=5, first=NOW - 2 * HOUR), evidence(events=1, last=NOW + HOUR))}
+        SHARD,
+        updated=(one,),
+        episodes=(first_episode(one),),
+        evidence={one.id: (evidence(events=5, first=NOW - 2 * HOUR), evidence(events=1, last=NOW + HOUR))},
     )
     store.apply(claim, 1, 2, more, NOW)
     rows = any_database.rows("SELECT value, events, (extract(epoch FROM last - first) / 3600)::int FROM store.evidence ORDER BY value")
@@ -105,8 +108,12 @@ def test_evidence_adds_up_and_its_times_widen(any_database: TestDatabase, store:
 
 def again(one: Incident, number: int, opened: int) -> tuple[Incident, Episode]:
     """The incident and its episode when it repeats at `opened`."""
-    later = replace(one, episode=number, episode_opened=opened, episode_events=2, closes_at=opened + 24 * HOUR, usual=(7, 9), updated=opened)
-    episode = replace(first_episode(one), number=number, opened=opened, closes_at=opened + 24 * HOUR, updated=opened, p_value=1e-6, events=2)
+    later = replace(
+        one, episode=number, episode_opened=opened, episode_events=2, closes_at=opened + 24 * HOUR, usual=(7, 9), updated=opened
+    )
+    episode = replace(
+        first_episode(one), number=number, opened=opened, closes_at=opened + 24 * HOUR, updated=opened, p_value=1e-6, events=2
+    )
     return later, episode
 
 
@@ -165,7 +172,9 @@ def linked(number: int, at: int, *values: tuple[str, str]) -> Changes:
     return opening(one, evidence={one.id: tuple(EvidenceRow(field, value, 1, at, at) for field, value in values)})
 
 
-def test_incidents_that_share_a_source_an_account_or_a_host_within_two_hours_are_a_chain_in_time_order(store: Store, reader: Reader) -> None:
+def test_incidents_that_share_a_source_an_account_or_a_host_within_two_hours_are_a_chain_in_time_order(
+    store: Store, reader: Reader
+) -> None:
     claim, start = store.claim(SHARD, NOW), NOW - 20 * HOUR
     parts = (
         linked(3, start + 3 * HOUR, ("source.ip", "10.0.0.2"), ("user.name", "svc-1"), ("destination.port", "22")),

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.judge import series
+from detector.judge.beside import Nearest
 from detector.judge.families import ACCESS, CREDENTIALS, FAMILIES, GOT_IN, LATERAL
-from detector.judge.findings import Incident, first_episode
+from detector.judge.findings import Episode, Incident, first_episode
 from detector.judge.flags import Flags
 from detector.judge.volume import Volumes
 
@@ -54,11 +55,12 @@ class Case:
 
 @dataclass(slots=True)
 class Cases:
-    """Known incidents by family and entity, the stream's clock in µs, and how much there is to compare with."""
+    """Known incidents by family and entity, the stream's clock in µs, how much there is to compare with, and what came near."""
 
     clock: int = 0
     known: dict[Key, Case] = field(default_factory=dict)
     volumes: Volumes = field(default_factory=Volumes)
+    nearest: Nearest = field(default_factory=Nearest)  # the day's near misses
 
 
 @dataclass(slots=True)

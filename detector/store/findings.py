@@ -11,7 +11,7 @@ import msgspec
 from detector.judge.cases import DAY
 from detector.judge.findings import Changes, Episode, EventSample, EvidenceRow, Incident
 from detector.judge.policy import Policy
-from detector.store import misses, notify
+from detector.store import devices, misses, notify
 from detector.store.claims import Claim, Input
 from detector.store.database import Connection, Database, Fenced, as_json, clean, held, moment
 
@@ -44,6 +44,7 @@ def apply(database: Database, mine: Claim, first: int, next_: int, changes: Chan
         _write_evidence(connection, changes)
         _write_samples(connection, changes)
         misses.write(connection, changes)
+        devices.write(connection, changes.shard, changes.devices)
         sent = notify.decide_all(connection, mine.tenant, changes, now, policy)
         connection.execute("UPDATE store.inputs SET from_offset = %s WHERE shard = %s AND from_offset IS NULL", (next_, mine.shard))
         return Applied(sent, _inputs_at(connection, mine.shard, next_))
@@ -115,8 +116,8 @@ def _upsert(connection: Connection, table: str, rows: list[dict[str, object]], k
 
 # What may change after the opening; the rest is a fact (I8), and the daemon's role may not even update it.
 COURSE = (
-    "updated", "severity", "worst_p", "worst_score", "events", "got_in", "critical", "spread", "episode", "episode_opened", "episode_events",
-    "usual_low", "usual_high",
+    "updated", "severity", "worst_p", "worst_score", "events", "got_in", "critical", "spread", "episode", "episode_opened",
+    "episode_events", "usual_low", "usual_high",
 )  # fmt: skip
 EPISODE_COURSE = ("updated", "worst_p", "worst_score", "events", "got_in")
 _CAST = {"title": "::jsonb", "counterfactual": "::jsonb", "reasons": "::jsonb"}

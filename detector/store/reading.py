@@ -13,7 +13,7 @@ from detector.store.database import Database
 SHORT = (
     "id, tenant, site, model, model_id, family, status, severity, opened, updated, closes_at, entity, techniques, title, "
     "p_value, one_in, score, worst_p, worst_score, events, got_in, urgent, notification, reasons, counterfactual, volume, chance_days, "
-    "critical, spread, episode, episode_opened, episode_events, usual_low, usual_high"
+    "critical, spread, episode, episode_opened, episode_events, usual_low, usual_high, learning, maintenance, why, suppression"
 )
 NEAREST = 10  # related incidents at each step of a chain
 CHAIN = 20  # incidents in a chain
@@ -46,11 +46,11 @@ class Reader:
         self._lock = threading.Lock()
 
     def list_incidents(self, limit: int = 100, tenant: str | None = None, status: str | None = None) -> list[Document]:
-        """The newest incidents first, as design section 9 has them but without evidence."""
+        """What began last first, as design section 9 has incidents but without evidence."""
         sql = f"""
             SELECT {SHORT} FROM public.incidents
             WHERE (%(tenant)s::text IS NULL OR tenant = %(tenant)s) AND (%(status)s::text IS NULL OR status = %(status)s)
-            ORDER BY opened DESC, id LIMIT %(limit)s
+            ORDER BY episode_opened DESC, id LIMIT %(limit)s
         """  # noqa: S608 - the columns are a constant of ours
         return self._rows(sql, {"tenant": tenant, "status": status, "limit": limit})
 
@@ -75,9 +75,7 @@ class Reader:
             """,
             arguments,
         )
-        episodes = self._rows(
-            "SELECT * FROM public.episodes WHERE incident_id = %(id)s::uuid ORDER BY episode DESC LIMIT 30", arguments
-        )
+        episodes = self._rows("SELECT * FROM public.episodes WHERE incident_id = %(id)s::uuid ORDER BY episode DESC LIMIT 30", arguments)
         return {**found[0], "evidence": evidence, "evidence_rest": rest, "samples": behind[::-1], "episodes": episodes}
 
     def chain(self, id_: str) -> list[Document]:
@@ -96,7 +94,8 @@ class Reader:
                     edge.append(link["other"])
         if len(found) == 1:
             return []
-        rows = self._rows(f"SELECT {SHORT} FROM public.incidents WHERE id = ANY(%(ids)s::uuid[]) ORDER BY opened, id", {"ids": [*found]})  # noqa: S608 - likewise
+        sql = f"SELECT {SHORT} FROM public.incidents WHERE id = ANY(%(ids)s::uuid[]) ORDER BY episode_opened, id"  # noqa: S608 - likewise
+        rows = self._rows(sql, {"ids": [*found]})
         return [row | found[row["id"]] for row in rows]
 
     def health(self) -> list[Document]:

@@ -34,6 +34,8 @@ FROM store.incidents;
 UPDATE store.incidents SET episode_opened = opened, episode_events = events;
 ALTER TABLE store.incidents ALTER COLUMN episode_opened SET NOT NULL, ALTER COLUMN episode_events SET NOT NULL;
 
+CREATE INDEX ON store.incidents (episode_opened DESC, id);  -- the page lists what began last first
+
 -- Related incidents are found by a shared value in the evidence of days nearby: one look into this index per value.
 CREATE INDEX ON store.evidence (value, day);
 
