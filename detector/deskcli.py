@@ -116,6 +116,20 @@ def suppress_end(number: int, *, by: str, config: ConfigFile = DEFAULT_CONFIG) -
     print(f"suppression {number} has ended")
 
 
+def drill(*, tenant: str, attack: Literal["brute-force", "port-scan"] = "brute-force", config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Play a rehearsed attack into a tenant's real topic and say when each stage had it: detection works, or where it is stuck.
+
+    Parameters
+    ----------
+    tenant
+        Whose topic. The lines carry documentation addresses and the account tuermer-drill; the incident says that it is a drill.
+    """
+    from detector.drill import drill as stages
+
+    for stage in stages(config, dict(os.environ), tenant, attack):
+        print(f"{stage.seconds:8.2f} s  {stage.name:13} {stage.detail}", flush=True)
+
+
 def digest(
     *,
     tenant: str,

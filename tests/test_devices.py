@@ -91,13 +91,13 @@ def test_i1_neither_corrections_nor_facts_depend_on_the_cut(stretches: list[tupl
     parts = [correct(clocks, events[a:b]) for a, b in itertools.pairwise(cuts)]
     assert np.concatenate([p.wrong for p in parts]).tolist() == whole.wrong.tolist()
     assert np.concatenate([times(p.events) for p in parts]).tolist() == times(whole.events).tolist()
-    told = added([facts(p.events, p) for p in parts])
-    assert {(f.observer, f.slot): f for f in told} == {(f.observer, f.slot): f for f in facts(whole.events, whole)}
+    told = added([facts(p) for p in parts])
+    assert {(f.observer, f.slot): f for f in told} == {(f.observer, f.slot): f for f in facts(whole)}
 
 
 def test_facts_count_events_and_filled_fields_per_ten_minutes_and_name_the_last_record() -> None:
     created = every(60, 15)
-    told = facts(frame(created, 0), correct({}, frame(created, 0)))
+    told = facts(correct({}, frame(created, 0)))
     ports = FIELDS.index("destination.port")
     assert [(f.slot, f.events, f.filled[ports], f.last) for f in told] == [
         (NOON // SLOT * SLOT, 10, 6, int(created[9])),
@@ -109,4 +109,4 @@ def test_facts_count_events_and_filled_fields_per_ten_minutes_and_name_the_last_
 def test_facts_say_by_how_much_a_clock_was_corrected() -> None:
     created = every(1, 9)
     done = correct({}, frame(created, HOUR))
-    assert facts(done.events, done) == (Facts("fw1", NOON, 540, (0, 0, 360, 0, 0, 0), int(created[-1]), 240, HOUR),)
+    assert facts(done) == (Facts("fw1", NOON, 540, (0, 0, 360, 0, 0, 0), int(created[-1]), 240, HOUR),)

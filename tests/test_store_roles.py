@@ -11,19 +11,24 @@ NOTHING = ""
 READ = "SELECT"
 WRITE_ONCE = "SELECT INSERT"
 KEEP = "SELECT INSERT UPDATE"
+COUNTED = "SELECT INSERT DELETE"
 ALL = "SELECT INSERT UPDATE DELETE"
 
 MATRIX = {
     #                          daemon      grafana  auditor
+    "public.devices":         (READ,       READ,    NOTHING),
     "public.events_recent":   (READ,       READ,    NOTHING),
     "public.episodes":        (READ,       READ,    NOTHING),
     "public.evidence":        (READ,       READ,    NOTHING),
     "public.health":          (READ,       READ,    READ),
+    "public.health_incidents": (READ,      READ,    READ),
     "public.incident_links":  (READ,       READ,    NOTHING),
     "public.incidents":       (READ,       READ,    NOTHING),
     "public.migrations":      (READ,       NOTHING, READ),
+    "store.ailments":         (WRITE_ONCE, NOTHING, NOTHING),
     "store.buckets":          (KEEP,       NOTHING, NOTHING),
     "store.deliveries":       (WRITE_ONCE, NOTHING, READ),
+    "store.device_slots":     (COUNTED,    NOTHING, NOTHING),
     "store.episodes":         (WRITE_ONCE, NOTHING, NOTHING),
     "store.evidence":         (WRITE_ONCE, NOTHING, NOTHING),
     "store.health":           (KEEP,       NOTHING, NOTHING),
@@ -36,6 +41,8 @@ MATRIX = {
     "store.snapshot_parts":   (ALL,        NOTHING, NOTHING),
     "store.snapshots":        (ALL,        NOTHING, NOTHING),
     "store.tenants":          (WRITE_ONCE, NOTHING, NOTHING),
+    "store.unread_slots":     (COUNTED,    NOTHING, NOTHING),
+    "store.watched":          (WRITE_ONCE, NOTHING, NOTHING),
 }  # fmt: skip
 ROLES = ("tuermer_daemon", "tuermer_grafana", "tuermer_auditor")
 
@@ -46,6 +53,10 @@ COLUMNS = {
     "store.evidence": "events first last",
     "store.shards": "applied claimed epoch moved owner",
     "store.inputs": "from_offset",
+    "store.device_slots": "by events filled last off",
+    "store.unread_slots": "records",
+    "store.watched": "next",
+    "store.ailments": "closed severity text title updated",
 }
 
 

@@ -6,7 +6,7 @@ features.step -> models.score -> judge: flags -> cases -> evidence.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,10 @@ from detector.features import state as remembered
 from detector.features.calendar import epoch_end
 from detector.features.table import ModelTable, read_all
 from detector.forest.detector import Detector
-from detector.judge import entities, evidence, snapshot
+from detector.judge import beside, entities, evidence, snapshot
 from detector.judge.cases import DAY, Cases, Opening, Touched, attend, incident_id, prune
 from detector.judge.cases import snapshot as copied
+from detector.judge.devices import Clocks, correct, facts
 from detector.judge.families import FAMILIES, GOT_IN, LEVELS, severity
 from detector.judge.findings import MODELS, NO_PROBABILITY, Changes, Incident
 from detector.judge.flags import Flags, Times, flagged
@@ -42,6 +43,7 @@ class ShardState:
     shard: str
     features: FeatureState
     cases: Cases
+    clocks: Clocks = field(default_factory=dict)
 
     @classmethod
     def fresh(cls, shard: str, entities: int = 500_000, timezone: str = "Europe/Berlin") -> ShardState:
@@ -50,9 +52,15 @@ class ShardState:
 
 def score_step(state: ShardState, events: pl.DataFrame, models: Models) -> Changes:
     """Carry one batch of one shard from events to changes. Must not touch network, disk or clock."""
-    vectors = features.step(state.features, events, models.tables)
+    return _step(state, events, models)[0]
+
+
+def _step(state: ShardState, events: pl.DataFrame, models: Models) -> tuple[Changes, dict[str, Scored]]:
+    corrected = correct(state.clocks, events)
+    vectors = features.step(state.features, corrected.events, models.tables)
     scored = score(vectors, models)
-    return judge(state, events, scored, models)
+    changes = judge(state, corrected.events, scored, models)
+    return replace(changes, devices=facts(corrected)), scored
 
 
 def judge(state: ShardState, events: pl.DataFrame, scored: Mapping[str, Scored], models: Models) -> Changes:
@@ -66,7 +74,9 @@ def judge(state: ShardState, events: pl.DataFrame, scored: Mapping[str, Scored],
         changes = _changes(state.shard, events, flags, touched)
     if len(events) > 0:
         prune(state.cases, int(at.clock[-1]))
-    return changes
+    zone = state.features.zone
+    misses = beside.near(state.cases.nearest, events, scored, models, at, zone)
+    return replace(changes, misses=misses, deciles=beside.deciles(scored, at, zone))
 
 
 def _changes(shard: str, events: pl.DataFrame, flags: Flags, touched: list[Touched]) -> Changes:
@@ -178,7 +188,7 @@ class Core:
         return ShardState.fresh(shard, self.entities, (self.timezones or {}).get(shard, "Europe/Berlin"))
 
     def dump(self, state: ShardState) -> bytes:
-        return snapshot.dump(state.features, state.cases)
+        return snapshot.dump(state.features, state.cases, state.clocks)
 
     def load(self, shard: str, payload: bytes) -> ShardState:
         """The state that was dumped. Raises ValueError if the bytes are not a snapshot of this schema."""
@@ -189,9 +199,8 @@ class Core:
 
     def step_scored(self, state: ShardState, events: pl.DataFrame, keep: bool) -> tuple[Changes, list[pl.DataFrame]]:
         """As `step`, and if wanted the scores of every row: model, place of the event, entity, weight, score, p."""
-        scored = score(features.step(state.features, events, self.models.tables), self.models)
-        rows = [_score_table(name, one, events) for name, one in scored.items()] if keep else []
-        return judge(state, events, scored, self.models), rows
+        changes, scored = _step(state, events, self.models)
+        return changes, [_score_table(name, one, events) for name, one in scored.items()] if keep else []
 
     def size(self, state: ShardState) -> tuple[int, int]:
         """How many entities a shard's memory holds, and its bytes; for metrics."""

@@ -6,6 +6,7 @@ corrected follows from the rows of its device before it alone, so the cut of the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -101,8 +102,9 @@ def _steady(run: Run, offset: I64, created: I64, off: NDArray[np.bool_]) -> NDAr
     return steady
 
 
-def facts(events: pl.DataFrame, corrected: Corrected) -> tuple[Facts, ...]:
+def facts(corrected: Corrected) -> tuple[Facts, ...]:
     """What the batch says about each device, per ten minutes of record time."""
+    events = corrected.events
     if len(events) == 0:
         return ()
     created = ecs.numbers(events, "event.created").astype(np.int64)
@@ -138,7 +140,7 @@ def _given(events: pl.DataFrame, name: str) -> NDArray[np.bool_]:
     return given
 
 
-def added(parts: list[tuple[Facts, ...]]) -> tuple[Facts, ...]:
+def added(parts: Iterable[tuple[Facts, ...]]) -> tuple[Facts, ...]:
     """Facts of several batches as those of one."""
     joined: dict[tuple[str, int], Facts] = {}
     for one in (fact for part in parts for fact in part):

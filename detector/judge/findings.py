@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.judge.devices import Facts
+
 MODELS = ("firewall-source", "firewall-pair", "auth-source", "auth-user", "auth-service")
 NO_PROBABILITY = frozenset({"auth-service"})  # its p is no probability (streams.md no. 6): nothing says "1 in N"
 
@@ -161,3 +163,4 @@ class Changes:
     rows: dict[str, NDArray[np.int64]] = field(default_factory=dict, compare=False)  # incident id -> flagged events of this batch, indices
     misses: tuple[NearMiss, ...] = ()  # what is new or nearer among the day's near misses
     deciles: tuple[Deciles, ...] = ()  # increments of this batch
+    devices: tuple[Facts, ...] = ()  # increments of this batch

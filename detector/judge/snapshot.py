@@ -11,7 +11,9 @@ import zstandard
 
 from detector.features import FeatureState
 from detector.features import state as remembered
+from detector.judge.beside import Nearest
 from detector.judge.cases import Bout, Case, Cases
+from detector.judge.devices import Clocks
 from detector.judge.findings import Episode, Incident
 from detector.judge.series import Past
 from detector.judge.volume import Volumes
@@ -44,6 +46,9 @@ class _Snapshot(msgspec.Struct, forbid_unknown_fields=True):
     clock: int
     cases: list[_Case]
     volumes: Volumes
+    near_day: int
+    nearest: list[tuple[int, int, int, float]]  # model, kind, identity, nearness
+    clocks: Clocks
     arrays: list[_Array]
 
 
@@ -53,12 +58,18 @@ def schema() -> str:
     return hashlib.sha256(form).hexdigest()[:32]
 
 
-def dump(features: FeatureState, cases: Cases) -> bytes:
+def dump(features: FeatureState, cases: Cases, clocks: Clocks) -> bytes:
     arrays = [_Array(name, a.dtype.str, list(a.shape), np.ascontiguousarray(a).tobytes()) for name, a in remembered.dump(features).items()]
     kept = [_packed(case) for _, case in sorted(cases.known.items())]
     volumes = Volumes(cases.volumes.first, {model: dict(sorted(rows.items())) for model, rows in sorted(cases.volumes.rows.items())})
-    packed = msgspec.msgpack.encode(_Snapshot(schema(), cases.clock, kept, volumes, arrays))
+    packed = msgspec.msgpack.encode(
+        _Snapshot(schema(), cases.clock, kept, volumes, cases.nearest.day, _nearest(cases), dict(sorted(clocks.items())), arrays)
+    )
     return zstandard.ZstdCompressor(level=1).compress(packed)
+
+
+def _nearest(cases: Cases) -> list[tuple[int, int, int, float]]:
+    return [(*key, nearness) for key, nearness in cases.nearest.best.items()]
 
 
 def _packed(case: Case) -> _Case:
@@ -68,7 +79,7 @@ def _packed(case: Case) -> _Case:
     )  # fmt: skip
 
 
-def load(payload: bytes, timezone: str) -> tuple[FeatureState, Cases]:
+def load(payload: bytes, timezone: str) -> tuple[FeatureState, Cases, Clocks]:
     """What `dump` was given. Raises ValueError for bytes that are not a snapshot of this schema."""
     try:
         packed = zstandard.ZstdDecompressor().decompress(payload, max_output_size=_LARGEST)
@@ -77,8 +88,10 @@ def load(payload: bytes, timezone: str) -> tuple[FeatureState, Cases]:
         raise ValueError(f"not a snapshot of a shard: {error}") from error
     if found.schema != schema():
         raise ValueError(f"the snapshot has schema {found.schema}, this version {schema()}")
+    nearest = Nearest(found.near_day, {(model, kind, identity): near for model, kind, identity, near in found.nearest})
     arrays: dict[str, Any] = {a.name: np.frombuffer(a.data, a.dtype).reshape(a.shape) for a in found.arrays}
-    return remembered.load(arrays, timezone), Cases(found.clock, {c.key: _unpacked(c) for c in found.cases}, found.volumes)
+    cases = Cases(found.clock, {c.key: _unpacked(c) for c in found.cases}, found.volumes, nearest)
+    return remembered.load(arrays, timezone), cases, found.clocks
 
 
 def _unpacked(c: _Case) -> Case:
