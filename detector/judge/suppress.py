@@ -152,7 +152,7 @@ def lasting(value: str, now: int, zone: str, expires: int | None) -> tuple[int, 
 def epoch_change(now: int, zone: str) -> int:
     """The next 05:00 on the tenant's wall, µs."""
     local = (_EPOCH + timedelta(microseconds=now)).astimezone(ZoneInfo(zone))
-    day = local.date() + timedelta(days=0 if local.time() < _CHANGE else 1)
+    day = local.date() + timedelta(days=0 if local.hour < _CHANGE.hour else 1)
     return (datetime.combine(day, _CHANGE, ZoneInfo(zone)) - _EPOCH) // timedelta(microseconds=1)
 
 
