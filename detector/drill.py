@@ -20,7 +20,7 @@ from detector.decode import ecs
 from detector.rehearsal import ATTACKS, Rehearsal
 from detector.sentence import Sentence
 from detector.sources import client
-from detector.store import Database
+from detector.store import Away, Database
 from detector.store.database import Connection, moment
 from detector.store.opening import open_database
 
@@ -90,6 +90,8 @@ def drill(path: Path, environ: Mapping[str, str], tenant: str, name: str) -> Ite
     try:
         with closing(_events(config.kafka)) as events, closing(_producer(config.kafka)) as producer:
             yield from _stages(Database(opened.daemon_url), events, Player(producer), topic, attack)
+    except Away as away:
+        raise DrillError(f"the database does not answer ({away}); is `tuermer run` still running?") from away
     except KafkaError as error:
         raise DrillError(f"Kafka at {config.kafka.bootstrap_servers}: {type(error).__name__}; `tuermer doctor` says more") from error
     finally:

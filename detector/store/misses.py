@@ -51,7 +51,7 @@ def _deciles(connection: Connection, changes: Changes) -> None:
             """
             INSERT INTO store.deciles AS d (shard, day, model, counts) VALUES (%s, %s, %s, %s)
             ON CONFLICT (shard, day, model) DO UPDATE SET counts = ARRAY(
-                SELECT old + new FROM unnest(d.counts, excluded.counts) WITH ORDINALITY AS both (old, new, place) ORDER BY place
+                SELECT old + new FROM unnest(d.counts, excluded.counts) WITH ORDINALITY AS pair (old, new, place) ORDER BY place
             )
             """,
             [(changes.shard, day(one.day), one.model, list(one.counts)) for one in changes.deciles],
