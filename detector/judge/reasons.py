@@ -168,16 +168,16 @@ def _limit(table: ModelTable, limit: counterfactual.Limit) -> dict[str, str]:
         if phrase.form == "unit":
             clause = phrase.clause(language, dative=True).replace("{n}", said)
             start = "Nicht gemeldet worden wäre es unter" if language == "de" else "Would not have been raised below"
+        elif phrase.form == "none":
+            clause = phrase.clause(language)
+            start = (
+                "Nicht gemeldet worden wäre es, wenn dies schwächer wäre:" if language == "de" else "Would not have been raised if weaker:"
+            )
         else:
-            noun = feature.text.de if language == "de" else feature.text.en
-            clause = noun if phrase.form == "none" else f"{noun}: {_AT_MOST[phrase.form][language].format(said)}"
-            start = _UNREMARKABLE[language][phrase.form == "none"]
+            clause = f"{feature.text.de if language == 'de' else feature.text.en}: {_AT_MOST[phrase.form][language].format(said)}"
+            start = "Nicht gemeldet worden wäre es bei" if language == "de" else "Would not have been raised at"
         text[language] = f"{start} {clause}{how}."
     return text
 
 
 _AT_MOST = {"odds": {"de": "höchstens {}", "en": "at most {}"}, "factor": {"de": "höchstens das {}-Fache", "en": "at most {} times"}}
-_UNREMARKABLE = {
-    "de": ("Nicht gemeldet worden wäre es bei", "Nicht gemeldet worden wäre es bei geringerer Ausprägung von:"),
-    "en": ("Would not have been raised at", "Would not have been raised with less of:"),
-}

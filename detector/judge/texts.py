@@ -61,5 +61,10 @@ def guidance() -> dict[str, Guidance]:
 
 def guide(family: str, techniques: tuple[str, ...] | list[str]) -> Guidance | None:
     """What applies to an incident: its family's where there is one, else that of its first technique that is known."""
-    known = guidance()
-    return next((known[name] for name in (family, *techniques) if name in known), None)
+    found = guidance().get(family)
+    return found if found is not None else next((one for one in map(of_technique, techniques) if one is not None), None)
+
+
+def of_technique(technique: str) -> Guidance | None:
+    """The technique's own entry, or that of the technique it is a part of."""
+    return guidance().get(technique) or guidance().get(technique.partition(".")[0])

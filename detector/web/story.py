@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from detector.judge import sayings
-from detector.judge.texts import Guidance, guidance, guide
+from detector.judge.texts import Guidance, guide, of_technique
 from detector.web.words import WORDS
 
 Json = Mapping[str, Any]
@@ -39,7 +39,7 @@ def again(i: Json, language: str) -> str | None:
 
 def techniques(i: Json, language: str) -> list[str]:
     """Each technique with id and name, and its tactic."""
-    return [technique(id_, guidance().get(id_), language) for id_ in i["techniques"]]
+    return [technique(id_, of_technique(id_), language) for id_ in i["techniques"]]
 
 
 def technique(id_: str, known: Guidance | None, language: str) -> str:
