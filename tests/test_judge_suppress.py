@@ -53,7 +53,10 @@ def test_what_is_odd_by_being_low_may_double_its_distance_too() -> None:
     regular = an_incident(entity_kind="service", entity_value="ssh-1", reasons=(reason("jitter", 0.6, 1.0),))
     given = Suppression(1, "service", "ssh-1", "", (), Seen.of(regular))
     lower = (reason("jitter", 0.3, 1.0), reason("jitter", 0.1, 1.0))
-    assert [hides(given, an_incident(entity_kind="service", entity_value="ssh-1", reasons=(one,)), NOTHING) for one in lower] == [True, False]
+    assert [hides(given, an_incident(entity_kind="service", entity_value="ssh-1", reasons=(one,)), NOTHING) for one in lower] == [
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("changes", [{"urgent": True}, {"family": "success-after-failures"}, {"got_in": "yes"}])

@@ -37,7 +37,11 @@ def test_a_single_window_is_on_the_tenants_wall() -> None:
 
 def test_a_repeated_one_keeps_its_hour_when_the_clock_is_set_forward() -> None:
     weekly = configured(entry(begin="2026-03-15 02:30", end="2026-03-15 06:00", repeat="FREQ=WEEKLY;COUNT=3"), ZONE)
-    assert shown(weekly) == ["2026-03-15 01:30 - 2026-03-15 05:00", "2026-03-22 01:30 - 2026-03-22 05:00", "2026-03-29 01:30 - 2026-03-29 04:00"]
+    assert shown(weekly) == [
+        "2026-03-15 01:30 - 2026-03-15 05:00",
+        "2026-03-22 01:30 - 2026-03-22 05:00",
+        "2026-03-29 01:30 - 2026-03-29 04:00",
+    ]
 
 
 def test_every_second_tuesday_is_one_rule() -> None:
@@ -116,7 +120,8 @@ def test_what_is_cancelled_or_has_no_length_makes_no_window() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "hello", "BEGIN:VCALENDAR\nfoo", calendar(event("DTSTART:2026122")), calendar(event("SUMMARY:x")), calendar("BEGIN:VEVENT")]
+    "text",
+    ["", "hello", "BEGIN:VCALENDAR\nfoo", calendar(event("DTSTART:2026122")), calendar(event("SUMMARY:x")), calendar("BEGIN:VEVENT")],
 )
 def test_what_is_no_calendar_is_refused_in_a_sentence(text: str) -> None:
     with pytest.raises(CalendarError):

@@ -80,7 +80,10 @@ def test_a_flood_from_one_network_takes_a_fifth_and_every_answer_is_kept_with_it
     assert feed(opening(other, **{"source.network": "servers"})) == (other.id,)
     answers = any_database.rows("SELECT answer, why, count(*)::int FROM store.decisions GROUP BY 1, 2 ORDER BY 3")
     assert answers == [("sent", "budget", 5), ("held", "share", 26)]
-    assert any_database.rows("SELECT notification, count(*)::int FROM public.incidents GROUP BY 1 ORDER BY 1") == [("held", 26), ("sent", 5)]
+    assert any_database.rows("SELECT notification, count(*)::int FROM public.incidents GROUP BY 1 ORDER BY 1") == [
+        ("held", 26),
+        ("sent", 5),
+    ]
 
 
 def test_an_outside_flood_counts_by_the_networks_around_its_addresses(feed: Feed) -> None:
@@ -102,7 +105,11 @@ def test_a_repeated_transaction_decides_nothing_again(any_database: TestDatabase
     feed(changes)
     kept = decisions(any_database), any_database.rows("SELECT * FROM store.buckets"), any_database.rows("SELECT id FROM store.outbox")
     assert feed.store.apply(feed.claim, 0, 1, changes, NOW + HOUR).notified == ()
-    assert kept == (decisions(any_database), any_database.rows("SELECT * FROM store.buckets"), any_database.rows("SELECT id FROM store.outbox"))
+    assert kept == (
+        decisions(any_database),
+        any_database.rows("SELECT * FROM store.buckets"),
+        any_database.rows("SELECT id FROM store.outbox"),
+    )
 
 
 def test_worse_is_told_again_only_when_its_severity_rose_past_the_share(any_database: TestDatabase) -> None:
@@ -286,9 +293,7 @@ def test_what_goes_on_after_the_window_is_told(feed: Feed) -> None:
         ({"like": "198.51.100.%"}, True), ({"like": "srv-%"}, False), ({"like": r"198\_51%"}, False),
     ],
 )  # fmt: skip
-def test_a_window_covers_its_tenant_site_and_entities(
-    database: TestDatabase, more: dict[str, str], marked: bool
-) -> None:
+def test_a_window_covers_its_tenant_site_and_entities(database: TestDatabase, more: dict[str, str], marked: bool) -> None:
     with feeding(database, LIVE) as feed:
         maintenance.follow(feed.store.database, [window(NOW - 2 * HOUR, NOW, **more)], NOW)
         assert (feed(opening(an_incident())) == ()) is marked
@@ -307,5 +312,3 @@ def test_a_window_added_later_marks_what_is_past_and_one_taken_away_marks_nothin
 def test_windows_that_left_the_horizon_stay(any_database: TestDatabase, feed: Feed) -> None:
     maintenance.follow(feed.store.database, [window(NOW - 2 * HOUR, NOW)], NOW)
     assert maintenance.follow(feed.store.database, [], NOW + 401 * DAY) == 1
-
-
