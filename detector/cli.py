@@ -29,7 +29,7 @@ keys = App(name="keys", help="Make keys. Private halves stay in files that only 
 models = App(name="models", help="The models at hand: list, show, verify.")
 app.command(keys)
 app.command(models)
-app.command("detector.learn.backtest.command:backtest", name="backtest")  # imported when it is asked for
+app.command("detector.backtest:backtest", name="backtest")  # imported when it is asked for
 app.command(deskcli.go_live, name="go-live")
 app.command(deskcli.suppress)
 app.command(deskcli.digest)
@@ -116,6 +116,8 @@ def simulate(
     seed: int = 1,
     attacks: str = "all",
     people: int = 120,
+    sites: int = 3,
+    happenings: str = "",
     out: Path | None = None,
     kafka: bool = False,
     config: ConfigFile = DEFAULT_CONFIG,
@@ -125,11 +127,23 @@ def simulate(
     Parameters
     ----------
     attacks
-        all, none, or names separated by commas: port-scan, password-spraying, brute-force, beaconing.
+        all, show, none, or names separated by commas: port-scan, slow-scan, brute-force, password-spraying, stuffing, takeover-night,
+        takeover-office, lateral-movement, kerberos-tickets, beaconing, exfiltration, slow-exfiltration, odd-hour-hosts, odd-service,
+        odd-path.
+    people
+        20 to 2,000 and more; servers and departments grow with them.
+    sites
+        1 to 3.
+    happenings
+        names separated by commas, from day 7 on: growth, new-site, outage, clock-skew, duplicates.
     """
     from detector.replay import simulate_to
 
-    print(simulate_to(days, seed, attacks, people, out, config if kafka else None, dict(os.environ), time.time_ns() // 1000))
+    said = simulate_to(
+        days, seed, attacks, people, out, config if kafka else None, dict(os.environ), time.time_ns() // 1000,
+        sites=sites, happenings=tuple(name for name in happenings.split(",") if name != ""),
+    )  # fmt: skip
+    print(said)
 
 
 @app.command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from detector.judge.findings import NO_PROBABILITY, Changes, EvidenceRow, Incide
 from detector.pipeline import Router, route_step
 from detector.privacy import MemoryKeyring, Privacy
 from detector.records import Records
-from detector.simulate import TOPICS, City, produce, write
+from detector.simulate import TOPICS, City, Receipt, produce, write
 from detector.sources.client import arguments, reachable, require_topics
 from detector.sources.files import FileSource
 from detector.web.terminal import lines
@@ -156,31 +157,44 @@ def _midnight(now: int) -> datetime:
 
 
 def simulate_to(
-    days: int, seed: int, attacks: str, people: int, out: Path | None, config_path: Path | None, environ: Mapping[str, str], now: int
-) -> str:
+    days: int, seed: int, attacks: str, people: int, out: Path | None, config_path: Path | None, environ: Mapping[str, str], now: int,
+    *, sites: int = 3, happenings: Sequence[str] = (),
+) -> str:  # fmt: skip
     """Writes the simulated days into `out`, or produces them into the configured Kafka; returns what was done.
 
-    In Kafka they end at the last midnight before `now` (µs), because brokers delete what is older than their retention.
+    In Kafka they end at the last midnight before `now` (µs), because brokers delete what is older than their retention;
+    labels.jsonl then goes into `out`, or into the current folder.
     """
-    chosen: str | tuple[str, ...] = attacks if attacks in ("all", "none") else tuple(attacks.split(","))
-    begin = datetime(2026, 3, 2, tzinfo=UTC) if config_path is None else _midnight(now) - timedelta(days=days)
-    city = City(seed=seed, people=people, start=begin, attacks=chosen, attacks_from_day=min(1, days - 1))
     if out is None and config_path is None:
-        raise ConfigError("say where to: --out DIR for files, or --kafka for the configured brokers (with --out DIR for labels.jsonl)")
-    if out is not None and config_path is None:
+        raise ConfigError("say where to: --out DIR for files, or --kafka for the configured brokers")
+    chosen: str | tuple[str, ...] = attacks if attacks in ("all", "show", "none") else tuple(attacks.split(","))
+    begin = datetime(2026, 3, 2, tzinfo=UTC) if config_path is None else _midnight(now) - timedelta(days=days)
+    city = City(
+        seed=seed, people=people, start=begin, sites=sites, attacks=chosen, attacks_from_day=min(1, days - 1), happenings=happenings
+    )
+    if config_path is None:
+        assert out is not None
         write(city, days, out)
-        return f"{out}: firewall.log, auth.log, labels.jsonl and city.toml for {days} days"
-    assert config_path is not None
+        return f"{out}: firewall.log, auth.log, labels.jsonl, city.toml, roles.csv and networks.csv for {days} days"
     config = load(config_path, environ)
     if config.kafka is None:
         raise ConfigError(f"{config_path.name}: --kafka needs [kafka]")
     reachable(config.kafka)
     require_topics(config.kafka, list(TOPICS))
-    producer = KafkaProducer(**arguments(config.kafka, environ), linger_ms=50, compression_type="lz4")
-    labels = produce(city, 0, days * city.windows_per_day, lambda topic, value, at: producer.send(topic, value=value, timestamp_ms=at))
-    producer.flush()
-    producer.close()
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "labels.jsonl").write_text("".join(f"{line}\n" for line in labels.json_lines()))
-    return f"{sum(labels.counts.values()):,} lines to {config.kafka.bootstrap_servers}"
+    with contextlib.closing(KafkaProducer(**arguments(config.kafka, environ), linger_ms=50, compression_type="lz4")) as producer:
+        labels = produce(city, 0, days * city.windows_per_day, lambda topic, value, at: _sent(producer, topic, value, at))
+        producer.flush()
+        folder = Path() if out is None else out
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "labels.jsonl").write_text("".join(f"{line}\n" for line in labels.json_lines()), encoding="utf-8")
+    return f"{sum(labels.counts.values()):,} lines to {config.kafka.bootstrap_servers}, labels in {folder / 'labels.jsonl'}"
+
+
+def _sent(producer: KafkaProducer, topic: str, value: bytes, at: int) -> Receipt:
+    future = producer.send(topic, value=value, timestamp_ms=at)
+
+    def receipt() -> tuple[int, int]:
+        found = future.get(timeout=60)
+        return found.partition, found.offset
+
+    return receipt

@@ -72,7 +72,9 @@ def test_every_command_says_what_it_does() -> None:
 def test_simulated_lines_replay_into_incidents(tmp_path: Path) -> None:
     made = tuermer("simulate", "--days", "1", "--people", "60", "--out", str(tmp_path / "city"))
     assert made.returncode == 0, made.stderr
-    assert {p.name for p in (tmp_path / "city").iterdir()} == {"firewall.log", "auth.log", "labels.jsonl", "city.toml"}
+    assert {p.name for p in (tmp_path / "city").iterdir()} == {
+        "firewall.log", "auth.log", "labels.jsonl", "city.toml", "roles.csv", "networks.csv",
+    }  # fmt: skip
     found = tmp_path / "found.jsonl"
     done = tuermer("replay", str(tmp_path / "city" / "auth.log"), "--year", "2026", "--incidents", str(found))
     assert done.returncode == 0, done.stderr

@@ -9,10 +9,10 @@ writes it down) → `wireformats` and `wire` (bytes).
 from detector.simulate.attacks import KINDS, SHOW, STRENGTHS, TAKEOVERS, Attack, Placed
 from detector.simulate.city import TOPICS, City, SimulatedWindow
 from detector.simulate.happenings import Happening
-from detector.simulate.output import Labels, bulk, produce, write
+from detector.simulate.output import Labels, Receipt, bulk, produce, write
 from detector.simulate.people import CityError
 
 __all__ = [
-    "KINDS", "SHOW", "STRENGTHS", "TAKEOVERS", "TOPICS", "Attack", "City", "CityError", "Happening", "Labels", "Placed",
+    "KINDS", "SHOW", "STRENGTHS", "TAKEOVERS", "TOPICS", "Attack", "City", "CityError", "Happening", "Labels", "Placed", "Receipt",
     "SimulatedWindow", "bulk", "produce", "write",
 ]  # fmt: skip

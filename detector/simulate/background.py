@@ -103,8 +103,9 @@ def servers(rng: np.random.Generator, town: Town, start: int, end: int, bustle: 
     n = rng.poisson(hours * 1.2 * len(town.estate.servers))
     who = rng.integers(0, len(town.estate.servers), n)
     update = devices.flows(
-        rng, rng.integers(start, end, n), src=town.estate.address[who], dst=UPDATES + rng.integers(0, 3, n), dport=443, service=devices.HTTPS,
-        sent=rng.integers(900, 4000, n), received=np.exp(rng.normal(9.5, 2.2, n)).astype(np.int64), duration=rng.integers(1, 40, n),
+        rng, rng.integers(start, end, n), src=town.estate.address[who], dst=UPDATES + rng.integers(0, 3, n), dport=443,
+        service=devices.HTTPS, sent=rng.integers(900, 4000, n), received=np.exp(rng.normal(9.5, 2.2, n)).astype(np.int64),
+        duration=rng.integers(1, 40, n),
     )  # fmt: skip
     parts.append((update, town.estate.site[who]))
     for name, port, service, rate in (("mail-rathaus", 25, devices.SMTP, 30), ("web-rathaus", 443, devices.HTTPS, 260)):
@@ -154,8 +155,10 @@ def _copies(rng: np.random.Generator, town: Town, day: date, start: int, end: in
     return flow, sites[row]
 
 
-_PROBED = np.concatenate([SCANNED, np.array([21, 53, 88, 110, 111, 135, 139, 143, 389, 443, 464, 587, 593, 636, 993, 995, 1521, 2049, 3268, 5432,
-    5985, 5986, 8000, 8081, 8888, 9000, 9090, 9100, 10000, 27017])])  # fmt: skip
+_PROBED = np.concatenate([SCANNED, np.array([
+    21, 53, 88, 110, 111, 135, 139, 143, 389, 443, 464, 587, 593, 636, 993, 995, 1521, 2049, 3268, 5432, 5985, 5986, 8000, 8081,
+    8888, 9000, 9090, 9100, 10000, 27017,
+])])  # fmt: skip
 _PROBES_A_SECOND = 4
 
 

@@ -135,7 +135,8 @@ def plan(people: People, seed: int, day: date, staff: NDArray[np.bool_] | None =
     return Plan(
         works if staff is None else works & staff, place > OFFICE, place, start, end,
         lunch, lunch + (rng.uniform(0.4, 0.9, n) * HOUR).astype(np.int64), mistakes.astype(np.int64),
-        rng.random(n) < (0.03 if holidays.is_password_day(day) else 0.004), people.admin & (rng.random(n) < 0.06), noon + ((8 + 8 * rng.random(n)) * HOUR).astype(np.int64),
+        rng.random(n) < (0.03 if holidays.is_password_day(day) else 0.004), people.admin & (rng.random(n) < 0.06),
+        noon + ((8 + 8 * rng.random(n)) * HOUR).astype(np.int64),
         np.where(place >= JOURNEY, whereabouts.elsewhere(people, seed, day, place == ABROAD), flat), flat, phone,
         whereabouts.holiday(people, seed, day, leave), rng.random(n) < 0.3, desk, people.pool + rng.permutation(n),
     )  # fmt: skip

@@ -29,12 +29,14 @@ def office_address(site: Int64) -> Int64:
 
 
 def sign_in(
-    sheet: Sheet, rng: np.random.Generator, times: Int64, columns: Columns, *, code: int = 0, phone: bool = False, silent: bool = False, truth: int = 0
+    sheet: Sheet, rng: np.random.Generator, times: Int64, columns: Columns, *,
+    code: int = 0, phone: bool = False, silent: bool = False, truth: int = 0,
 ) -> None:  # fmt: skip
     """Entra sign-ins; silent ones are a telephone's or program's renewals. columns: src, mailbox, subject, realm."""
     client, system = _PHONE if phone else _BROWSER
     told: Columns = {
-        "category": "NonInteractiveUserSignInLogs" if silent else "SignInLogs", "code": code, "app": "Exchange Online" if silent else "Office 365",
+        "category": "NonInteractiveUserSignInLogs" if silent else "SignInLogs", "code": code,
+        "app": "Exchange Online" if silent else "Office 365",
         "client": client, "system": system, "access": "success" if code == 0 else "notApplied",
         "factors": "singleFactorAuthentication" if silent or code == WRONG else "multiFactorAuthentication",
         "correlation": rng.integers(2**40, 2**62, len(times)),

@@ -162,7 +162,8 @@ def asa(sheet: Sheet, flow: Flows, *, truth: int = 0) -> None:
     press = sheet.press
     source, target = (np.where(_in_data_centre(address), press.text("rz"), press.text("innen")) for address in (flow.src, flow.dst))
     columns = {
-        "src": flow.src, "sport": flow.sport, "dst": flow.dst, "dport": flow.dport, "from": source, "to": target, "connection": flow.session,
+        "src": flow.src, "sport": flow.sport, "dst": flow.dst, "dport": flow.dport, "from": source, "to": target,
+        "connection": flow.session,
         "proto": np.where(flow.proto == TCP, press.text("TCP"), press.text("UDP")), "bytes": flow.sent + flow.received,
         "duration": flow.duration, "lower": np.where(flow.proto == TCP, press.text("tcp"), press.text("udp")),
         "end": np.where(flow.proto == TCP, press.texts(["TCP FINs"] * 9 + ["TCP Reset-O"])[flow.session % 10], press.text("")),

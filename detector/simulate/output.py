@@ -18,6 +18,8 @@ from detector.simulate.services import GUESSES
 from detector.simulate.wire import Columns, Press, Sheet
 from detector.simulate.wireformats import TEMPLATES
 
+Receipt = Callable[[], tuple[int, int]]  # partition and offset of a record that was sent, once the broker has it
+
 
 class Labels:
     """Which line of which topic belongs to which attack; lines are counted from 0 in the order of writing."""
@@ -25,6 +27,7 @@ class Labels:
     def __init__(self) -> None:
         self._attacks: dict[int, Attack] = {}
         self._lines: dict[int, dict[str, list[int]]] = {}
+        self._receipts: dict[int, dict[str, list[Receipt]]] = {}
         self.counts = dict.fromkeys(TOPICS, 0)
 
     def take(self, window: SimulatedWindow) -> None:
@@ -34,10 +37,22 @@ class Labels:
                 self._lines.setdefault(int(truth[row]), {}).setdefault(topic, []).append(self.counts[topic] + row)
             self.counts[topic] += len(truth)
 
+    def sent(self, number: int, topic: str, receipt: Receipt) -> None:
+        """A line of attack `number` went to Kafka; asked for its place when the labels are written."""
+        self._receipts.setdefault(number, {}).setdefault(topic, []).append(receipt)
+
     def json_lines(self) -> Iterator[str]:
-        """One JSON object per attack that left lines: id, kind, technique, tenant, site, start, end, entities, lines."""
+        """One JSON object per attack that left lines: id, kind, strength, technique, tenant, site, start, end, entities, lines.
+
+        lines      {topic: [number of the line in <topic>.log, from 0]}
+        records    instead of lines, when they went to Kafka: {topic: [[partition, offset]]}
+        """
         for number, lines in sorted(self._lines.items()):
-            yield json.dumps(self._attacks[number].label() | {"lines": lines}, ensure_ascii=False)
+            sent = self._receipts.get(number)
+            places = (
+                {"lines": lines} if sent is None else {"records": {topic: [list(one()) for one in many] for topic, many in sent.items()}}
+            )
+            yield json.dumps(self._attacks[number].label() | places, ensure_ascii=False)
 
 
 def write(city: City, days: int, out: Path, progress: Callable[[int, int], None] | None = None) -> dict[str, int]:
@@ -63,13 +78,19 @@ def write(city: City, days: int, out: Path, progress: Callable[[int, int], None]
     return labels.counts
 
 
-def produce(city: City, first: int, last: int, send: Callable[[str, bytes, int], None]) -> Labels:
-    """Hands every line of the windows first ≤ i < last to `send(topic, value, timestamp in ms)`, topics merged by time."""
+def produce(city: City, first: int, last: int, send: Callable[[str, bytes, int], Receipt | None]) -> Labels:
+    """Hands every line of the windows first ≤ i < last to `send(topic, value, timestamp in ms)`, topics merged by time.
+
+    send may return the record's receipt; the labels then name partitions and offsets.
+    """
     labels = Labels()
     for window in city.windows(first, last):
-        merged, _ = window.merged()
+        merged, truth = window.merged()
         for row in range(len(merged)):
-            send(merged.places[merged.place[row]].topic, merged.value(row), int(merged.timestamps[row]) // 1000)
+            topic = merged.places[merged.place[row]].topic
+            receipt = send(topic, merged.value(row), int(merged.timestamps[row]) // 1000)
+            if receipt is not None and truth[row] > 0:
+                labels.sent(int(truth[row]), topic, receipt)
         labels.take(window)
     return labels
 

@@ -25,7 +25,7 @@ COMMON = 5  # providers that many colleagues have; behind them the rare ones
 _BIG = ("telnet-nord", "kabelwerk", "einsnetz", "funknetz-dsl", "stadtnetz")
 _MIDDLE = ("glasfaser-west", "regiokom", "netzverbund", "dsl-haus", "landkabel")
 _SYLLABLES = (("al", "ber", "dor", "eif", "hel", "kor", "lip", "mar", "ruhr", "sieg"), ("net", "kom", "kabel", "faser", "line"))
-_COUNTRIES = tuple(["FR", "NL", "BE", "AT", "IT", "ES", "PL", "CZ", "DK", "GB", "PT", "GR", "HR", "TR", "US", "CH", "SE", "NO", "VN", "BR"])
+_COUNTRIES = ("FR", "NL", "BE", "AT", "IT", "ES", "PL", "CZ", "DK", "GB", "PT", "GR", "HR", "TR", "US", "CH", "SE", "NO", "VN", "BR")
 _HOSTERS = (("rechenzentrum-eins", "DE"), ("wolke-nord", "DE"), ("serverhof", "FI"), ("blitzhost", "NL"), ("cheapvps", "US"),
     ("tunnelfix-vpn", "DE"), ("maskenball-vpn", "RO"))  # fmt: skip
 _LANDS = ("NW", "NW", "NW", "NW", "NW", "NW", "HE", "NI", "RP", "BE", "BY", "BW", "HH", "SN")  # the city lies in North Rhine-Westphalia

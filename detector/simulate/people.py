@@ -27,6 +27,7 @@ _LAST_TEXT = (
     "pappelau quellental rebstock rehwinkel rosental rotkehl sandmann schilfau schlehdorn silbersee sommerau sperlich steinau "
     "tannhof thymian uhlenhorst ulmenau vogelsang wacholder walnussau weidental wiesengrund winterau zaunkoenig zeisigau ziegelhof"
 )
+_OF_KEYS = list("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789")
 FIRST, LAST = _FIRST_TEXT.split(), _LAST_TEXT.split()
 
 
@@ -139,19 +140,24 @@ def hire(press: Press, seed: int, n: int, sites: int = 3) -> People:
     weekdays = np.where((n0 < 0.25) & ~shifts, 0b11111 ^ (1 << rng.integers(0, 5, n)), np.where(shifts, 0b1111111, 0b11111))
     home = _of_roles(role, "home")
     return People(
-        site, role, admin, press.texts(accounts), press.texts(_slips(accounts)), press.texts(f"{a}@{t.upper()}.EXAMPLE" for a, t in zip(accounts, tenants, strict=True)),
-        press.texts(f"{a}@{t}.example" for a, t in zip(accounts, tenants, strict=True)), press.texts("adm." + a for a in accounts),
-        press.texts(f"S-1-5-21-3623811015-3361044348-{30300820 + s}-{1200 + r}" for s, r in zip(site, rank, strict=True)),
-        1001 + rank, press.texts(f"{a:08x}-4d2b-41c7-9f30-{b:012x}" for a, b in zip(rng.integers(0, 2**32, n), rank + 4096, strict=True)),
-        press.texts(machines), press.texts(m + "$" for m in machines),
-        press.texts("".join(rng.choice(list("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"), 43)) if a else "" for a in admin | (np.arange(n) < 8)),
-        places.CLIENTS[site] + 10 + desk + desk // 200 * 56, places.WIFI[site] + rank + rank // 200 * 56,  # 200 of 256, as DHCP does
-        IPV6 + press.texts(f"2001:db8:{10 * (s + 1)}:20::{r + 16:x}" for s, r in zip(site.tolist(), desk.tolist(), strict=True)),
-        household, rng.integers(400, 1200, n), rng.choice(3, n, p=[0.5, 0.3, 0.2]), (rng.random(n) < 0.55) & ~crew, rng.random(n) < 0.03, 10,
-        np.clip(rng.normal(_of_roles(role, "begins"), 0.6), 5.0, 10.0), np.where(rng.random(n) < 0.25, rng.uniform(4, 6, n), 8.3),
-        weekdays.astype(np.int64), np.where(home > 0, np.clip(rng.normal(1.3 * home, 0.18), 0.0, 0.9), 0.0) * (rng.random(n) < 0.9),
-        _of_roles(role, "travels"), np.exp(rng.normal(-0.1, 0.45, n)) * _of_roles(role, "pace"), shifts, _of_roles(role, "public") > 0,
-        rng.random(n),
+        site=site, role=role, admin=admin, account=press.texts(accounts), mistyped=press.texts(_slips(accounts)),
+        principal=press.texts(f"{a}@{t.upper()}.EXAMPLE" for a, t in zip(accounts, tenants, strict=True)),
+        mailbox=press.texts(f"{a}@{t}.example" for a, t in zip(accounts, tenants, strict=True)),
+        operator=press.texts("adm." + a for a in accounts),
+        sid=press.texts(f"S-1-5-21-3623811015-3361044348-{30300820 + s}-{1200 + r}" for s, r in zip(site, rank, strict=True)),
+        uid=1001 + rank,
+        subject=press.texts(f"{a:08x}-4d2b-41c7-9f30-{b:012x}" for a, b in zip(rng.integers(0, 2**32, n), rank + 4096, strict=True)),
+        machine=press.texts(machines), machine_account=press.texts(m + "$" for m in machines),
+        key=press.texts("".join(rng.choice(_OF_KEYS, 43)) if a else "" for a in admin | (np.arange(n) < 8)),
+        address=places.CLIENTS[site] + 10 + desk + desk // 200 * 56, wifi=places.WIFI[site] + rank + rank // 200 * 56,  # 200 of 256: DHCP
+        address6=IPV6 + press.texts(f"2001:db8:{10 * (s + 1)}:20::{r + 16:x}" for s, r in zip(site.tolist(), desk.tolist(), strict=True)),
+        household=household, moves=rng.integers(400, 1200, n), carrier=rng.choice(3, n, p=[0.5, 0.3, 0.2]),
+        telephone=(rng.random(n) < 0.55) & ~crew, relayed=rng.random(n) < 0.03, pool=10,
+        begins=np.clip(rng.normal(_of_roles(role, "begins"), 0.6), 5.0, 10.0),
+        hours=np.where(rng.random(n) < 0.25, rng.uniform(4, 6, n), 8.3), weekdays=weekdays.astype(np.int64),
+        homeoffice=np.where(home > 0, np.clip(rng.normal(1.3 * home, 0.18), 0.0, 0.9), 0.0) * (rng.random(n) < 0.9),
+        travels=_of_roles(role, "travels"), pace=np.exp(rng.normal(-0.1, 0.45, n)) * _of_roles(role, "pace"), shifts=shifts,
+        public=_of_roles(role, "public") > 0, hired=rng.random(n),
     )  # fmt: skip
 
 

@@ -75,7 +75,8 @@ def visit(town: Town, pages: Pages, times: Int64, visited: Int64, src: int, acco
     service = np.where(windows, devices.RDP if remote else devices.SMB, devices.SSH)
     flow = devices.flows(
         rng, times, src=src, dst=estate.address[visited], dport=port, service=service, duration=rng.integers(4, 200, len(times)),
-        sent=np.exp(rng.normal(10.0, 1.2, len(times))).astype(np.int64), received=np.exp(rng.normal(11.5, 1.6, len(times))).astype(np.int64),
+        sent=np.exp(rng.normal(10.0, 1.2, len(times))).astype(np.int64),
+        received=np.exp(rng.normal(11.5, 1.6, len(times))).astype(np.int64),
     )  # fmt: skip
     devices.write(pages.firewall, flow, estate.site[visited], truth=pages.truth)
 
