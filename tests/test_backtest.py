@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from detector.config import Config
 from detector.features.state import scale
 from detector.features.table import read_all
 from detector.forest import fit
@@ -18,11 +20,13 @@ from detector.learn.backtest.campaign import Report
 from detector.learn.backtest.ledger import Sighting
 from detector.learn.backtest.matching import LAG, find, verdict
 from detector.learn.backtest.placing import BacktestError, Calendar, Plan
+from detector.learn.backtest.recorded import RecordedDays, read_labels
 from detector.learn.backtest.running import Outcome, Seed
 from detector.learn.backtest.stream import Label
 from detector.learn.backtest.tally import BINS, Tally
 from detector.learn.registry import SHIPPED
 from detector.simulate import KINDS, STRENGTHS
+from tests.eventgen import events
 
 MINUTE, HOUR, DAY = 60_000_000, 3_600_000_000, 86_400_000_000
 BEGIN = placing.MONDAY.timestamp().__trunc__() * 1_000_000 + 5 * DAY
@@ -233,6 +237,31 @@ def test_seeds_are_written_as_a_span_or_one_by_one(text: str, seeds: tuple[int, 
         placing.seeds_of(text + "-x")
 
 
+# --- recorded days ---
+
+
+def test_lines_that_a_label_names_are_the_attacks_and_days_begin_at_midnight(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    said = {"id": 0, "kind": "port-scan", "technique": "T1046", "start": "2026-03-02T10:00:00+00:00", "end": "2026-03-02T11:00:00+00:00"}
+    path.write_text(json.dumps(said | {"lines": {"firewall": [1, 2]}, "tenant": "stadt", "entities": []}) + "\n")
+    (label_,) = read_labels(path)
+    first = label_.start
+    frame = events([{"@timestamp": at, "log.topic": "firewall.log"} for at in (first, first + 1, first + DAY)])
+    days = RecordedDays.of(Config(), {"replay": frame}, (label_,))
+    assert (days.start, days.days) == (first // DAY * DAY, 2)
+    truth = [(batch.day, batch.truth["replay"].tolist()) for batch in days.batches() if batch.lines > 0]
+    assert truth == [(0, [0, 1]), (1, [1])]
+
+
+@pytest.mark.parametrize("content", ["", "{}", "port-scan\n"], ids=["absent", "empty", "no JSON"])
+def test_labels_that_are_none_are_refused_with_the_file_s_name(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    if content != "":
+        path.write_text(content)
+    with pytest.raises(BacktestError, match=r"labels\.jsonl"):
+        read_labels(path)
+
+
 # --- reports ---
 
 
@@ -244,7 +273,7 @@ def made() -> Report:
         outcomes = {"ours": Outcome([sighting({1: 5})], Tally()), "tuned rules": Outcome([sighting({0: 1})], Tally())}
         seeds.append(Seed(number, [attack], outcomes, BEGIN, BEGIN + 2 * DAY, 1000, {}))
     figures = [measures.figures(seeds, name, 20) for name in ("ours", "tuned rules")]
-    return Report(Plan((0, 1)), 2000, 2, {"auth-user": "auth-user-1"}, figures)
+    return Report(Plan((0, 1)), "two cities", 2000, 2, {"auth-user": "auth-user-1"}, figures)
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_escapes_what_it_shows() -> None:

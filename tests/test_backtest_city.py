@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from detector.learn.backtest import report
+from detector.learn.backtest import report, running
 from detector.learn.backtest.campaign import run
 from detector.learn.backtest.measures import figures
 from detector.learn.backtest.placing import Calendar, Plan
-from detector.learn.backtest.running import Seed, carried
+from detector.learn.backtest.running import Seed
 
 PLAN = Plan((3,), people=20, calendar=Calendar(1, 0, 2), attacks=("port-scan", "brute-force"), strengths=("loud",))
 RIVALS = ["ours", "without forests", "tuned rules", "SOC rules", "never-seen pairs", "plain forest"]
@@ -22,7 +22,7 @@ RIVALS = ["ours", "without forests", "tuned rules", "SOC rules", "never-seen pai
 
 @pytest.fixture(scope="module")
 def city() -> Seed:
-    return carried(PLAN, 3)
+    return running.city(PLAN, 3)
 
 
 def test_every_rival_judges_the_same_events(city: Seed) -> None:

@@ -42,6 +42,7 @@ ROOMS = (
     ("options",),
     ("deskcli",),
     ("run", "demo", "replay", "tryout", "doctor"),
+    ("backtest",),
     ("cli",),
     ("__main__",),
 )

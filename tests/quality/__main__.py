@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
+from detector.backtest import QUICK, carried_out
 from detector.learn.backtest import Calendar, Plan, report
-from detector.learn.backtest.command import QUICK, carried_out
 from detector.learn.backtest.placing import Mode
 from tests.quality.page import PAGE, filled
 

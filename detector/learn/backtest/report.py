@@ -101,9 +101,8 @@ def minutes(value: float | None) -> str:
 def about(report: Report) -> str:
     plan, calendar = report.plan, report.plan.calendar
     return (
-        f"{len(plan.seeds)} cities (seeds {plan.seeds[0]}–{plan.seeds[-1]}) of {plan.people} people at 3 sites, {calendar.days} days each "
-        f"({calendar.warmup} to learn from, {calendar.gap} gap, {calendar.test} tested), person_memory = {plan.mode}; "
-        f"{report.lines:,} lines, {report.placed} attacks; budget {plan.budget} notifications a day and tenant"
+        f"{report.what}, {calendar.days} days ({calendar.warmup} to learn from, {calendar.gap} gap, {calendar.test} tested), "
+        f"person_memory = {plan.mode}; {report.lines:,} lines, {report.placed} attacks; budget {plan.budget} notifications a day and tenant"
     )
 
 

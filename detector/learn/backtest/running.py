@@ -12,21 +12,19 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detector import features
-from detector.decode import Decoder
 from detector.features import Rows
 from detector.features.columns import times
 from detector.judge.cases import Cases
 from detector.judge.core import Core, ShardState, judge
+from detector.judge.devices import correct
 from detector.judge.findings import MODELS, Changes
 from detector.judge.models import Models, score
 from detector.learn.backtest import rivals
 from detector.learn.backtest.ledger import Ledger, Sighting
 from detector.learn.backtest.placing import Plan
 from detector.learn.backtest.rivals import Learned
-from detector.learn.backtest.stream import Batch, Label, Traces, batches, city_of, config_of
+from detector.learn.backtest.stream import Batch, CityDays, Days, Label, Traces
 from detector.learn.backtest.tally import Memory, Tally
-from detector.pipeline import Router
-from detector.privacy import MemoryKeyring, Privacy
 
 I64 = NDArray[np.int64]
 DAY = 86_400_000_000  # µs
@@ -64,22 +62,24 @@ class _Judge:
     tally: Tally = field(default_factory=Tally)
 
 
-def carried(plan: Plan, seed: int, told: Callable[[], None] = lambda: None) -> Seed:
-    """The whole of one city; `told` is called after each of its days."""
-    city = city_of(plan, seed)
+def city(plan: Plan, seed: int, told: Callable[[], None] = lambda: None) -> Seed:
+    """The whole of one simulated city; `told` is called after each of its days."""
     with TemporaryDirectory() as folder:
-        config = config_of(city, plan, Path(folder))
-        router = Router(Decoder.of(config), Privacy.of(config, MemoryKeyring(seed.to_bytes(32, "big"))))
-        course, traces = _Course(plan, Core.of(config)), Traces(city.placed)
-        day = 0
-        for batch in batches(city, router, plan.calendar.days):
-            if batch.day > day:
-                day = batch.day
-                told()
-            traces.take(batch)
-            course.take(batch)
+        return carried(CityDays.of(plan, seed, Path(folder)), plan, seed, told)
+
+
+def carried(days: Days, plan: Plan, seed: int, told: Callable[[], None] = lambda: None) -> Seed:
+    """All days from the first batch to the last; `seed` is only their number."""
+    course, traces = _Course(plan, Core.of(days.config)), Traces(days.attacks)
+    day = 0
+    for batch in days.batches():
+        for _ in range(day, batch.day):
+            told()
+        day = batch.day
+        traces.take(batch)
+        course.take(batch)
     told()
-    return course.seed(seed, traces.labels(), city.start)
+    return course.seed(seed, traces.labels(), days.start)
 
 
 class _Course:
@@ -114,6 +114,7 @@ class _Course:
 
     def _shard(self, batch: Batch, shard: str, events: pl.DataFrame) -> Iterator[tuple[str, tuple[Changes, I64, I64]]]:
         state = self._states.setdefault(shard, self._core.fresh(shard))
+        events = correct(state.clocks, events).events
         rows, truth, time = features.step(state.features, events, self._core.models.tables), batch.truth[shard], times(events)
         if min(1, self._calendar.warmup - 1) <= batch.day < self._calendar.warmup:  # on the first day everything is new
             self._keep(rows, truth, len(self._kept[MODELS[0]]))

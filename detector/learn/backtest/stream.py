@@ -1,10 +1,12 @@
-"""A simulated city's windows after ROUTE, with the truth about each event and the names under which its attacks went."""
+"""Days after ROUTE, with the truth about each event and the names under which their attacks went."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -13,11 +15,12 @@ from numpy.typing import NDArray
 
 from detector import records
 from detector.config import Config
-from detector.decode import ecs
+from detector.decode import Decoder, ecs
 from detector.judge.entities import address_text
 from detector.learn.backtest.placing import MONDAY, Plan, placed
 from detector.pipeline import Router, route_step
-from detector.simulate import Attack, City, SimulatedWindow
+from detector.privacy import MemoryKeyring, Privacy
+from detector.simulate import City, SimulatedWindow
 
 I64 = NDArray[np.int64]
 STEP = 12  # windows of ten minutes a batch; how the stream is cut changes nothing (I1)
@@ -52,6 +55,80 @@ class Label:
     accounts: frozenset[str]
 
 
+class Happened(Protocol):
+    """An attack as its label has it; times in µs."""
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def strength(self) -> str: ...
+
+    @property
+    def technique(self) -> str: ...
+
+    @property
+    def site(self) -> str: ...
+
+    @property
+    def start(self) -> int: ...
+
+    @property
+    def end(self) -> int: ...
+
+
+class Days(Protocol):
+    """What a backtest runs through; `start` is midnight of day 0, µs."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def start(self) -> int: ...
+
+    @property
+    def attacks(self) -> Sequence[Happened]: ...
+
+    def batches(self) -> Iterator[Batch]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CityDays:
+    """The first days of a simulated city."""
+
+    city: City
+    config: Config
+    router: Router
+    days: int
+
+    @classmethod
+    def of(cls, plan: Plan, seed: int, folder: Path) -> CityDays:
+        """`folder` takes the tables that ROUTE reads."""
+        city = city_of(plan, seed)
+        config = config_of(city, plan, folder)
+        router = Router(Decoder.of(config), Privacy.of(config, MemoryKeyring(seed.to_bytes(32, "big"))))
+        return cls(city, config, router, plan.calendar.days)
+
+    @property
+    def start(self) -> int:
+        return self.city.start
+
+    @property
+    def attacks(self) -> Sequence[Happened]:
+        return self.city.placed
+
+    def batches(self) -> Iterator[Batch]:
+        for first in range(0, self.days * self.city.windows_per_day, STEP):
+            windows = [self.city.window(index) for index in range(first, first + STEP)]
+            lines = records.concat([part for window in windows for part in window.records.values()])
+            routed = route_step(lines.take(np.argsort(lines.timestamps, kind="stable")), self.router)
+            truth = {shard: truth_of(windows, events) for shard, events in routed.events.items()}
+            yield Batch(first // self.city.windows_per_day, len(lines), routed.events, truth)
+
+
 def city_of(plan: Plan, seed: int) -> City:
     return City(seed, plan.people, MONDAY, attacks="none", volume=plan.volume, placed=placed(plan, seed))
 
@@ -62,16 +139,6 @@ def config_of(city: City, plan: Plan, folder: Path) -> Config:
         (folder / name).write_text(text, encoding="utf-8")
     config = msgspec.toml.decode(city.config_toml(files=str(folder)), type=Config)
     return msgspec.structs.replace(config, privacy=msgspec.structs.replace(config.privacy, person_memory=plan.mode))
-
-
-def batches(city: City, router: Router, days: int) -> Iterator[Batch]:
-    """The first days of a city."""
-    for first in range(0, days * city.windows_per_day, STEP):
-        windows = [city.window(index) for index in range(first, first + STEP)]
-        lines = records.concat([part for window in windows for part in window.records.values()])
-        routed = route_step(lines.take(np.argsort(lines.timestamps, kind="stable")), router)
-        truth = {shard: truth_of(windows, events) for shard, events in routed.events.items()}
-        yield Batch(first // city.windows_per_day, len(lines), routed.events, truth)
 
 
 def truth_of(windows: list[SimulatedWindow], events: pl.DataFrame) -> I64:
@@ -89,11 +156,12 @@ def truth_of(windows: list[SimulatedWindow], events: pl.DataFrame) -> I64:
 
 
 class Traces:
-    """Under which pseudonyms each attack went, and how many events it left."""
+    """Under which pseudonyms each attack went, where, and how many events it left."""
 
-    def __init__(self, attacks: tuple[Attack, ...]) -> None:
+    def __init__(self, attacks: Sequence[Happened]) -> None:
         self._attacks = {attack.number: attack for attack in attacks}
-        self._events = dict.fromkeys(self._attacks, 0)
+        self._events: Counter[int] = Counter()
+        self._tenant: dict[int, str] = {}
         self._sources: dict[int, set[str]] = {number: set() for number in self._attacks}
         self._accounts: dict[int, set[str]] = {number: set() for number in self._attacks}
 
@@ -101,6 +169,7 @@ class Traces:
         for shard, truth in batch.truth.items():
             rows = np.flatnonzero(truth > 0)
             for number in np.unique(truth[rows]).tolist():
+                self._tenant.setdefault(number, shard.partition("/")[0])
                 self._note(number, batch.events[shard][rows[truth[rows] == number]])
 
     def _note(self, number: int, events: pl.DataFrame) -> None:
@@ -115,10 +184,10 @@ class Traces:
         """The attacks that left an event: what nobody wrote down nobody can find."""
         return [self._label(attack) for number, attack in self._attacks.items() if self._events[number] > 0]
 
-    def _label(self, attack: Attack) -> Label:
+    def _label(self, attack: Happened) -> Label:
         n = attack.number
         sources = self._sources[n] if len(self._sources[n]) <= FEW else set()
         return Label(
-            n, attack.kind, attack.strength, attack.technique, attack.tenant, attack.site, attack.start, attack.end, self._events[n],
+            n, attack.kind, attack.strength, attack.technique, self._tenant[n], attack.site, attack.start, attack.end, self._events[n],
             frozenset(sources), frozenset(self._accounts[n]),
         )  # fmt: skip
