@@ -130,8 +130,11 @@ def _serving(page: Page) -> Iterator[None]:
 class _NoIncidents:
     """ROUTE has no database and nothing to list."""
 
-    def list_incidents(self, limit: int) -> list[Any]:
-        del limit
+    def list_incidents(self, limit: int, tenant: str | None = None) -> list[Any]:
+        del limit, tenant
+        return []
+
+    def ailments(self) -> list[Any]:
         return []
 
     def incident(self, incident_id: str) -> None:

@@ -112,10 +112,17 @@ def test_a_quiet_row_has_no_counterfactual() -> None:
 def test_reasons_read_as_sentences_with_observed_usual_and_rarity() -> None:
     first = because(TABLE, DETECTOR, BURST).reasons[0]
     german = r"400 Fehlversuche in (der letzten Stunde|den letzten 24 Stunden); üblich: meist \w+, selten über \d+\. "
-    assert re.fullmatch(german + r"So auffällig ist nur 1 von [\d.]+ gewöhnlichen Anmeldeversuchen\.", first.text["de"])
+    assert re.fullmatch(german + r"So auffällig ist (nur|höchstens) 1 von [\d.]+ gewöhnlichen Anmeldeversuchen\.", first.text["de"])
     english = r"400 failed logins in the last (hour|24 hours); usually \w+, seldom above \d+\. "
-    assert re.fullmatch(english + r"Only 1 in [\d,]+ ordinary login attempts is as unusual\.", first.text["en"])
+    assert re.fullmatch(english + r"(Only|At most) 1 in [\d,]+ ordinary login attempts is as unusual\.", first.text["en"])
     assert (round(first.observed), first.median < first.usual) == (400, True)
+
+
+def test_the_same_burst_in_another_window_is_told_once_and_what_is_ordinary_not_at_all() -> None:
+    reasons = because(TABLE, DETECTOR, BURST).reasons
+    assert [reason.feature.startswith("failures") for reason in reasons] == [True]
+    differing = because(TABLE, DETECTOR, row(failures_1h=20, failures_24h=400, users_failed_1h=50)).reasons
+    assert {reason.feature for reason in differing} >= {"failures_24h", "users_failed_1h"}
 
 
 def stub_row(model: str, feature: str, value: float) -> tuple[ModelTable, StubScorer, F64]:

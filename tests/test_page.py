@@ -49,11 +49,15 @@ class Shelf:
 
     def __init__(self, rows: Sequence[Json], *, down: bool = False) -> None:
         self.rows, self.down = rows, down
+        self.unwell: list[Json] = []
 
     def chain(self, incident_id: str) -> Sequence[Json]:
         return [RELATED, {**INCIDENT, "shared": ["10.0.0.5"], "via": "77aa"}]
 
-    def list_incidents(self, limit: int) -> Sequence[Json]:
+    def ailments(self) -> Sequence[Json]:
+        return self.unwell
+
+    def list_incidents(self, limit: int, tenant: str | None = None) -> Sequence[Json]:
         if self.down:
             raise Away("gone")
         return self.rows[:limit]
@@ -112,6 +116,16 @@ def test_what_closed_by_time_is_called_expired_and_not_looked_at() -> None:
     old = INCIDENT | {"status": "expired"}
     assert "abgelaufen, nicht angesehen" in client([old]).get("/").text
     assert "expired, not looked at" in client([old]).get("/?lang=en").text
+
+
+def test_what_is_not_well_with_the_watching_itself_stands_above_the_list() -> None:
+    shelf = Shelf([])
+    shelf.unwell = [{"severity": "high", "title_de": "fw-1 schweigt", "title_en": "fw-1 is silent", "text_de": "Seit <10> Minuten.",
+                     "text_en": "For <10> minutes.", "opened": "2026-11-20T02:14:00+00:00"}]  # fmt: skip
+    probes = Probes(lambda: None, lambda: None, lambda: b"")
+    text = TestClient(application(shelf, probes), base_url="http://127.0.0.1").get("/").text
+    assert "fw-1 schweigt" in text
+    assert "Seit &lt;10&gt; Minuten." in text
 
 
 def test_it_says_why_nobody_was_told() -> None:

@@ -58,8 +58,9 @@ def find(table: ModelTable, scorer: Scorer, x: F64, leading: list[int]) -> Limit
 def _path(table: ModelTable, scorer: Scorer, x: F64, j: int, how: How) -> Callable[[F64], F64]:
     """From values of feature j to rows, shape (n,) -> (n, F)."""
     usual = np.array([scorer.usual(k)[0] for k in range(len(x))])
-    kind = _kind(table.features[j])
-    alike = np.array([k == j or (how == "alike" and _kind(f) == kind and f.direction == "high") for k, f in enumerate(table.features)])
+    same = np.array(
+        [k == j or (how == "alike" and f.direction == "high" and alike(f, table.features[j])) for k, f in enumerate(table.features)]
+    )
 
     def rows(values: F64) -> F64:
         made = np.tile(x, (len(values), 1))
@@ -67,15 +68,16 @@ def _path(table: ModelTable, scorer: Scorer, x: F64, j: int, how: How) -> Callab
             whole = x[j] - usual[j]
             part = (values - usual[j]) / whole if whole != 0 else np.zeros(len(values))
             return np.asarray(usual + (made - usual) * part[:, None])
-        made[:, alike] = np.minimum(made[:, alike], values[:, None]) if how == "alike" else made[:, alike]
+        made[:, same] = np.minimum(made[:, same], values[:, None])
         made[:, j] = values
         return made
 
     return rows
 
 
-def _kind(feature: Feature) -> str:
-    return _KINDS.get(feature.unit, feature.unit)
+def alike(one: Feature, other: Feature) -> bool:
+    """Whether two features count the same thing, perhaps in different time windows."""
+    return one.unit in _COUNTS and _KINDS.get(one.unit, one.unit) == _KINDS.get(other.unit, other.unit)
 
 
 def _quiet(scorer: Scorer, path: Callable[[F64], F64], loud: float, usual: float) -> float | None:

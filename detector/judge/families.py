@@ -28,12 +28,14 @@ FAMILY_OF = {
 WIDE = 10  # hosts or accounts reached
 # The rule as it is printed on the page and in the README; `severity` is the same as code.
 SEVERITY_RULE = {
-    "de": "Kritisch: eine Anmeldung gelang nach vielen Fehlversuchen. Hoch: wo Passwörter probiert wurden, kam jemand hinein. "
+    "de": "Kritisch: eine Anmeldung gelang nach vielen Fehlversuchen. Hoch: wo Passwörter probiert wurden, kam jemand hinein (höher nur "
+    "in einem kritischen Netz). "
     "Mittel: eine ungewöhnliche Anmeldung gelang, oder es kommt von innen und ist seltener als 1 von 10.000. "
     "Niedrig: alles andere, auch was nur von außen anklopft. "
     "Je eine Stufe höher: von innen und seltener als 1 von 100.000; von innen und breit (ab 10 Rechnern oder Konten); "
     "Ziel in einem Netz, das als kritisch eingetragen ist. Höchstens hoch, solange niemand hineinkam.",
-    "en": "Critical: a login succeeded after many failures. High: someone got in where passwords were being tried. "
+    "en": "Critical: a login succeeded after many failures. High: someone got in where passwords were being tried (higher only in a "
+    "critical network). "
     "Medium: an unusual login succeeded, or it comes from inside and is rarer than 1 in 10,000. "
     "Low: everything else, also what only knocks from outside. "
     "One level higher for each of: from inside and rarer than 1 in 100,000; from inside and wide (10 hosts or accounts or more); "
@@ -48,8 +50,8 @@ def severity(family: str, worst_p: float, got_in: str, *, outside: bool = False,
     if family == GOT_IN:
         level = 3
     elif got_in == "yes" and family not in (ACCESS, LATERAL):
-        level = 2
+        level = 2 + critical
     else:
         level = 1 if got_in == "yes" or (inside and worst_p <= 1e-4) else 0
-    level += (inside and worst_p <= 1e-5) + (inside and spread >= WIDE) + critical
+        level += (inside and worst_p <= 1e-5) + (inside and spread >= WIDE) + critical
     return LEVELS[min(level, 3 if got_in == "yes" else 2)]

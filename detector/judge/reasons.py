@@ -16,6 +16,10 @@ from detector.judge.sayings import LANGUAGES, amount, number
 from detector.judge.texts import Form, Phrase, phrases
 
 SHOWN = 3
+WEAK, COMPANY = 0.05, 0.2  # shares: below the first nothing is told; what is not rare by itself must have the second
+SAME = 0.4  # log2: two windows that differ by less than a third tell the same
+UTMOST = 6.0 - 1e-9  # rarity: the tails say no more
+Part = tuple[int, float, float]  # feature, share, rarity
 UNITS: dict[str, dict[str, str]] = {  # for features without a phrase of their own
     "attempts": {"de": "Versuche|n", "en": "attempts"}, "failures": {"de": "Fehlversuche|n", "en": "failures"},
     "events": {"de": "Ereignisse|n", "en": "events"}, "addresses": {"de": "Adressen", "en": "addresses"},
@@ -43,14 +47,26 @@ class Why:
 
 def because(table: ModelTable, scorer: Scorer, x: NDArray[np.float64], *, entered: bool = False) -> Why:
     """Reasons for one row (F), the leading one first; `entered`: the rule "success after failures" named it."""
-    parts = scorer.explain(x)
-    reasons = tuple(_reason(table, j, scorer.usual(j), x[j], share, rarity) for j, share, rarity in parts[:SHOWN])
-    techniques = tuple(dict.fromkeys(table.features[j].technique for j, _, _ in parts[:SHOWN])) or (table.features[0].technique,)
+    parts = _telling(table, x, scorer.explain(x))
+    reasons = tuple(_reason(table, j, scorer.usual(j), x[j], share, rarity) for j, share, rarity in parts)
+    techniques = tuple(dict.fromkeys(table.features[j].technique for j, _, _ in parts)) or (table.features[0].technique,)
     if entered:
         rest = tuple(reason for reason in reasons if reason.feature != _SINCE)
-        return Why((_entered(table, scorer, x, parts), *rest)[:SHOWN], techniques, _ENTERED_LIMIT)
-    limit = counterfactual.find(table, scorer, x, [j for j, _, _ in parts[:SHOWN]])
+        return Why((_entered(table, scorer, x), *rest)[:SHOWN], techniques, _ENTERED_LIMIT)
+    limit = counterfactual.find(table, scorer, x, [j for j, _, _ in parts])
     return Why(reasons, techniques, _NOTHING if limit is None else _limit(table, limit))
+
+
+def _telling(table: ModelTable, x: NDArray[np.float64], parts: list[Part]) -> list[Part]:
+    """The first three that tell something of their own: not the same burst in another time window, not what is ordinary."""
+    told: list[Part] = []
+    for part in parts:
+        j, share, rarity = part
+        strong = share >= WEAK and (rarity >= 1.0 or share >= COMPANY)
+        again = any(counterfactual.alike(table.features[j], table.features[k]) and abs(x[j] - x[k]) < SAME for k, _, _ in told)
+        if not told or (strong and not again and len(told) < SHOWN):
+            told.append(part)
+    return told
 
 
 def _phrase(table: ModelTable, feature: Feature) -> Phrase:
@@ -120,6 +136,8 @@ def _rare(model: str, rarity: float, language: str) -> str:
     if rarity < 1.0:
         return "Für sich allein ist das nicht selten" if language == "de" else "Not rare by itself"
     shown = f"{sayings.odds(10.0**rarity, language)} {_ORDINARY[model][language]}"
+    if rarity >= UTMOST:
+        return f"So auffällig ist höchstens {shown}" if language == "de" else f"At most {shown} is as unusual"
     return f"So auffällig ist nur {shown}" if language == "de" else f"Only {shown} is as unusual"
 
 
@@ -135,7 +153,7 @@ _NOTHING = {
 }
 
 
-def _entered(table: ModelTable, scorer: Scorer, x: NDArray[np.float64], parts: list[tuple[int, float, float]]) -> Reason:
+def _entered(table: ModelTable, scorer: Scorer, x: NDArray[np.float64]) -> Reason:
     """The rule's own reason: failures, then in."""
     if _SINCE not in table.names:
         text = {"de": "Die Anmeldung gelang nach vielen Fehlversuchen.", "en": "The login succeeded after many failed attempts."}
@@ -144,12 +162,11 @@ def _entered(table: ModelTable, scorer: Scorer, x: NDArray[np.float64], parts: l
     feature = table.features[j]
     observed = amount(feature, float(x[j]))
     usual, often = (amount(feature, value) for value in scorer.usual(j))
-    share, rarity = next(((share, rarity) for k, share, rarity in parts if k == j), (0.0, 0.0))
     text = {
         "de": f"Die Anmeldung gelang nach {sayings.whole(observed, 'de')} Fehlversuchen; von dort war sie vorher nie gelungen.",
         "en": f"The login succeeded after {sayings.whole(observed, 'en')} failed attempts; from there it had never succeeded before.",
     }
-    return Reason(feature.name, observed, often, rarity, share, text, usual)
+    return Reason(feature.name, observed, often, 0.0, 0.0, text, usual)  # a rule: no member of the model spoke
 
 
 _HOW = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from detector.decode.ecs import DRILL
 from detector.judge import entities
 from detector.judge.families import ACCESS, CONTROL, CREDENTIALS, DISCOVERY, EXFILTRATION, FLOOD, GOT_IN, LATERAL
 
@@ -33,12 +34,21 @@ _ENTERED = {
 }
 
 
+_REHEARSED = {"de": "Übung", "en": "Drill"}
+_WHO = ("host.name", "observer.name", "user.name", "user.target.name")
 _NAMES = {"de": "Konto {0}", "en": "Account {0}"}
 
 
 def title(family: str, kind: int, entity: str, event: dict[str, object]) -> dict[str, str]:
-    """`event` is a row of the frame as a dict: the one that opened the incident."""
+    """`event` is a row of the frame as a dict: the one that opened the incident. A rehearsed attack says that it is one."""
     shown = entities.fields(event)
+    made = _title(family, kind, entity, shown)
+    if DRILL in (shown.get(column) for column in _WHO):
+        return {language: f"{_REHEARSED[language]}: {text}" for language, text in made.items()}
+    return made
+
+
+def _title(family: str, kind: int, entity: str, shown: dict[str, str | int]) -> dict[str, str]:
     account = str(shown.get("user.target.name", shown.get("user.name", "?")))
     host = str(shown.get("host.name", shown.get("observer.name", shown.get("event.dataset", "?"))))
     if family == GOT_IN:

@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
+from detector.config import CANARY
 from detector.store.database import Database
 
 SHORT = (
@@ -46,13 +47,14 @@ class Reader:
         self._lock = threading.Lock()
 
     def list_incidents(self, limit: int = 100, tenant: str | None = None, status: str | None = None) -> list[Document]:
-        """What began last first, as design section 9 has incidents but without evidence."""
+        """What began last first, as design section 9 has incidents but without evidence; the tenant of rehearsals only if asked for."""
         sql = f"""
             SELECT {SHORT} FROM public.incidents
-            WHERE (%(tenant)s::text IS NULL OR tenant = %(tenant)s) AND (%(status)s::text IS NULL OR status = %(status)s)
+            WHERE CASE WHEN %(tenant)s::text IS NULL THEN tenant <> %(canary)s ELSE tenant = %(tenant)s END
+                AND (%(status)s::text IS NULL OR status = %(status)s)
             ORDER BY episode_opened DESC, id LIMIT %(limit)s
         """  # noqa: S608 - the columns are a constant of ours
-        return self._rows(sql, {"tenant": tenant, "status": status, "limit": limit})
+        return self._rows(sql, {"tenant": tenant, "status": status, "limit": limit, "canary": CANARY.tenant})
 
     def incident(self, id_: str, rows: int = 50, samples: int = 50) -> Document | None:
         """One incident with the `rows` strongest values of each field; `evidence_rest` says per field how many more there are.
@@ -97,6 +99,11 @@ class Reader:
         sql = f"SELECT {SHORT} FROM public.incidents WHERE id = ANY(%(ids)s::uuid[]) ORDER BY episode_opened, id"  # noqa: S608 - likewise
         rows = self._rows(sql, {"ids": [*found]})
         return [row | found[row["id"]] for row in rows]
+
+    def ailments(self) -> list[Document]:
+        """What is not well with the watching itself and not mended yet, the gravest first."""
+        order = "array_position(ARRAY['critical', 'high', 'medium', 'low'], severity), opened DESC"
+        return self._rows(f"SELECT * FROM public.health_incidents WHERE status = 'open' ORDER BY {order} LIMIT 20", {})  # noqa: S608 - likewise
 
     def health(self) -> list[Document]:
         """One row per shard and per reporting process: component, instance, reported, age in seconds, values."""

@@ -46,7 +46,9 @@ Json = Mapping[str, Any]
 class Incidents(Protocol):
     """What the page reads. Each raises Away while the database does not answer; the next request asks again."""
 
-    def list_incidents(self, limit: int) -> Sequence[Json]: ...
+    def list_incidents(self, limit: int, tenant: str | None = None) -> Sequence[Json]: ...
+
+    def ailments(self) -> Sequence[Json]: ...
 
     def incident(self, incident_id: str) -> Json | None: ...
 
@@ -91,6 +93,11 @@ def when(moment: str | datetime | None, language: str = "de") -> str:
     return parsed.astimezone(BERLIN).strftime(SHAPES[language])
 
 
+def brief(moment: str | datetime | None, language: str = "de") -> str:
+    """A time of this year without its seconds, for lists."""
+    return when(moment, language)[:-3].replace(datetime.now(BERLIN).strftime(" %Y" if language == "en" else "%Y"), "")
+
+
 def number(value: float | None, language: str = "de") -> str:
     """Three significant digits, or whole with separators; German writes 1.234 and 0,5."""
     if value is None:
@@ -107,7 +114,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"when": when, "number": number}
+    environment.filters |= {"when": when, "number": number, "brief": brief}
     environment.globals |= {"story": story, "rule": SEVERITY_RULE}
     return environment
 
@@ -132,10 +139,11 @@ def application(
 
     async def index(request: Request) -> Response:
         try:
-            rows = await run_in_threadpool(incidents.list_incidents, 200)
+            rows = await run_in_threadpool(incidents.list_incidents, 200, request.query_params.get("tenant"))
+            unwell = await run_in_threadpool(incidents.ailments)
         except Away:
             return render("message.html", request, 503, message="unavailable")
-        return render("list.html", request, incidents=rows, live=request.query_params.get("live") == "1")
+        return render("list.html", request, incidents=rows, unwell=unwell, live=request.query_params.get("live") == "1")
 
     async def one(request: Request) -> Response:
         try:
