@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from zoneinfo import ZoneInfo
@@ -56,7 +57,7 @@ def shown(kept: Kept) -> list[NearMiss]:
 
 def cut(places: Sequence[int]) -> list[pl.DataFrame]:
     edges = [0, *sorted(places), len(STREAM)]
-    return [STREAM[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+    return [STREAM[begin:end] for begin, end in itertools.pairwise(edges)]
 
 
 @pytest.fixture(scope="module")

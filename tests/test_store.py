@@ -311,7 +311,8 @@ def test_evidence_and_samples_lie_in_one_partition_a_day_with_brin(any_database:
         "store.evidence_20260526", "store.evidence_20260528", "store.samples_20260526", "store.samples_20260528",
     ]  # fmt: skip
     brin = any_database.rows(
-        "SELECT count(*)::int FROM pg_indexes WHERE schemaname = 'store' AND tablename ~ '^(incidents|evidence|samples)' AND indexdef LIKE '%%USING brin%%'"
+        "SELECT count(*)::int FROM pg_indexes"
+        " WHERE schemaname = 'store' AND tablename ~ '^(incidents|evidence|samples)' AND indexdef LIKE '%%USING brin%%'"
     )
     assert brin == [(7,)]
 

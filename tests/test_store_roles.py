@@ -60,8 +60,8 @@ MATRIX = {
 ROLES = ("tuermer_daemon", "tuermer_grafana", "tuermer_auditor")
 
 COLUMNS = {
-    "store.incidents": "closes_at critical episode episode_events episode_opened events got_in notification notified severity spread updated "
-    "usual_high usual_low worst_p worst_score",
+    "store.incidents": "closes_at critical episode episode_events episode_opened events got_in notification notified severity spread "
+    "updated usual_high usual_low worst_p worst_score",
     "store.episodes": "events got_in updated worst_p worst_score",
     "store.evidence": "events first last",
     "store.shards": "applied claimed epoch moved owner",

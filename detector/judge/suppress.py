@@ -23,6 +23,7 @@ FIELDS = ("service", "source.ip", "user.name", "host.name", "network", "role")
 # Where a suppression of that field is looked for: fields of the evidence (complete), or of the sample events (the first fifty).
 EVIDENCE = {"source.ip": ("source.ip",), "user.name": ("user.name", "user.target.name"), "host.name": ("host.name",)}
 SAMPLED = {"network": "source.network", "role": "user.roles"}
+NAMED = {"source.network": "network"}  # kinds of entities that are called otherwise here
 TWICE = 2.0
 DAYS = 30
 DAY = 86_400_000_000  # µs
@@ -102,6 +103,8 @@ def holds(seen: Seen | None, incident: Incident) -> bool:
 def _is_about(suppression: Suppression, incident: Incident, facts: Facts) -> bool:
     if suppression.field == "service":
         return incident.entity_kind == "service" and incident.entity_value == suppression.value
+    if suppression.field == "network" and incident.entity_kind == "source.network":
+        return incident.entity_value == suppression.value
     if suppression.field == "network" and _network(suppression.value) is not None:
         return _all(facts.evidence.get("source.ip"), suppression.value)
     if suppression.field in SAMPLED:

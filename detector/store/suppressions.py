@@ -105,7 +105,7 @@ def scope_of(database: Database, incident: str) -> Given | None:
     if urgent or (family == "credential-access" and got_in == "yes"):
         raise SuppressionError("a success after failures is never suppressed")
     observed = {reason["feature"]: abs(reason["observed"] - reason["usual"]) for reason in reasons}
-    return Given(tenant, kind, value, "", "", family, tuple(sorted(observed)), seen=Seen(score, observed))
+    return Given(tenant, suppress.NAMED.get(kind, kind), value, "", "", family, tuple(sorted(observed)), seen=Seen(score, observed))
 
 
 def end(database: Database, id_: int, author: str, now: int) -> bool:
