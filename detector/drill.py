@@ -61,19 +61,19 @@ class Player:
         return places
 
 
-def found_since(connection: Connection, tenant: str, since: int) -> tuple[str, str, str] | None:
-    """(id, entity, notification) of the tenant's newest incident whose evidence names the drill's device after `since` (µs)."""
+def found_since(connection: Connection, tenant: str, attack: Rehearsal, since: int) -> tuple[str, str, str] | None:
+    """(id, entity, notification) of the tenant's incident of the attack's kind that names the drill's device after `since` (µs)."""
     row = connection.execute(
         """
         SELECT i.id::text, i.entity_value, i.notification FROM store.incidents AS i
-        WHERE i.tenant = %(tenant)s AND i.updated >= %(since)s AND EXISTS (
+        WHERE i.tenant = %(tenant)s AND i.family = ANY(%(families)s) AND i.updated >= %(since)s AND EXISTS (
             SELECT FROM store.evidence AS e
             WHERE e.incident = i.id AND e.day = i.day AND e.field IN ('host.name', 'observer.name') AND e.value = %(drill)s
                 AND e.last >= %(since)s
         )
         ORDER BY i.urgent DESC, i.updated DESC LIMIT 1
         """,
-        {"tenant": tenant, "since": moment(since), "drill": ecs.DRILL},
+        {"tenant": tenant, "families": list(attack.families), "since": moment(since), "drill": ecs.DRILL},
     ).fetchone()
     return None if row is None else (row[0], row[1], row[2])
 
@@ -88,8 +88,12 @@ def drill(path: Path, environ: Mapping[str, str], tenant: str, name: str) -> Ite
     client.reachable(config.kafka)
     opened = open_database(config, environ, visit=True)
     try:
-        with closing(_events(config.kafka)) as events, closing(_producer(config.kafka)) as producer:
-            yield from _stages(Database(opened.daemon_url), events, Player(producer), topic, attack)
+        with (
+            closing(Database(opened.daemon_url)) as database,
+            closing(_events(config.kafka)) as events,
+            closing(_producer(config.kafka)) as producer,
+        ):
+            yield from _stages(database, events, Player(producer), topic, attack)
     except Away as away:
         raise DrillError(f"the database does not answer ({away}); is `tuermer run` still running?") from away
     except KafkaError as error:
@@ -113,9 +117,9 @@ def _stages(database: Database, events: KafkaConsumer, player: Player, topic: To
     started = time.monotonic()
     yield Stage("raw topic", 0.0, f"{lines} lines in {topic.name}, taken in {started - begun:.2f} s")
     yield _reached("ROUTE", started, lambda: _routed(events, places), f"{lines} events in tuermer.events")
-    since = now - 600_000_000
-    yield _reached("SCORE", started, lambda: _incident(database, topic.tenant, since) is not None, "an incident in the database")
-    incident = _incident(database, topic.tenant, since)
+    since = now - 120_000_000
+    yield _reached("SCORE", started, lambda: _incident(database, topic.tenant, attack, since) is not None, "an incident in the database")
+    incident = _incident(database, topic.tenant, attack, since)
     assert incident is not None
     id_, entity, notification = incident
     if notification != "sent":
@@ -145,9 +149,9 @@ def _routed(events: KafkaConsumer, missing: Places) -> bool:
     return not any(missing.values())
 
 
-def _incident(database: Database, tenant: str, since: int) -> tuple[str, str, str] | None:
+def _incident(database: Database, tenant: str, attack: Rehearsal, since: int) -> tuple[str, str, str] | None:
     with database.transaction() as connection:
-        return found_since(connection, tenant, since)
+        return found_since(connection, tenant, attack, since)
 
 
 def _delivered(database: Database, incident: str, since: int) -> bool:

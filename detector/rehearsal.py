@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from detector.decode.ecs import DRILL
+from detector.judge.families import DISCOVERY, FLOOD, GOT_IN
 
 SECOND = 1_000_000  # µs
 FAILURES, PORTS = 30, 60
@@ -25,7 +26,7 @@ class Rehearsal(NamedTuple):
     """An attack in the words of one format."""
 
     format: str
-    technique: str
+    families: tuple[str, ...]  # of the incident that it must open
     lines: Callable[[int, int], Iterator[Line]]  # (when it ends, µs; a number that tells runs apart)
 
 
@@ -57,6 +58,6 @@ def _port_scan(end: int, run: int) -> Iterator[Line]:
 
 
 ATTACKS = {
-    "brute-force": Rehearsal("sshd", "T1110.001", _brute_force),
-    "port-scan": Rehearsal("fortigate", "T1046", _port_scan),
+    "brute-force": Rehearsal("sshd", (GOT_IN,), _brute_force),
+    "port-scan": Rehearsal("fortigate", (DISCOVERY, FLOOD), _port_scan),
 }

@@ -31,6 +31,7 @@ ROUND = 60.0  # s
 LOCK = 0x7475_726D  # of PostgreSQL's advisory locks
 PATIENCE = 15 * MINUTE  # for the canary to be found
 LETTERS = 5_000  # at most per poll
+CANARY_ATTACK = ATTACKS["brute-force"]
 Clock = Callable[[], int]
 
 
@@ -82,10 +83,10 @@ class Canary:
     def __call__(self, connection: Connection, now: int) -> int:
         """µs since an attack that was not found in time; 0 when all is well."""
         if now - self.played >= DAY:
-            self.player.play(CANARY.name, ATTACKS["brute-force"], now)
+            self.player.play(CANARY.name, CANARY_ATTACK, now)
             self.played = now
         waited = now - self.played
-        return 0 if waited < PATIENCE or found_since(connection, CANARY.tenant, self.played - HOUR) else waited
+        return 0 if waited < PATIENCE or found_since(connection, CANARY.tenant, CANARY_ATTACK, self.played - 2 * MINUTE) else waited
 
 
 @dataclass(slots=True)
