@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec.structs import replace as replace_field
 from numpy.typing import NDArray
 
 from detector import records
@@ -41,7 +42,7 @@ from detector.simulate import City, SimulatedWindow
 F64 = NDArray[np.float64]
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = 86_400_000_000
-WARM_UP = 2  # days whose rows are left out: everything is new then
+WARM_UP = 4  # days whose rows are left out: everything is new then, and who was seen on three days is known
 FEWEST_PEOPLE = 300
 PER_WINDOW = 400  # rows of a model kept from ten minutes of a shard
 PER_ENTITY = 200  # rows of one source, pair, account or service in the end
@@ -62,7 +63,7 @@ class Sample:
     time: NDArray[np.int64]
 
 
-def train_baseline(people: int = 480, days: int = 9, seed: int = 1, out: Path = SHIPPED) -> Iterator[str]:
+def train_baseline(people: int = 400, days: int = 11, seed: int = 1, out: Path = SHIPPED) -> Iterator[str]:
     """Write <out>/<model>/candidate for every table in the models folder; yields a line per step, for a terminal.
 
     Equal arguments give equal bytes. Raises ValueError for too few people or days.
@@ -125,6 +126,8 @@ def _router(city: City) -> Router:
         for name, text in (("roles.csv", city.roles_csv()), ("networks.csv", city.networks_csv())):
             (Path(folder) / name).write_text(text)
         config = msgspec.toml.decode(city.config_toml(files=folder), type=Config)
+        # with it the features that need it vary; where a tenant has it not, they are 0 and stay silent
+        config = replace_field(config, privacy=replace_field(config.privacy, person_memory="first-seen"))
         return Router(Decoder.of(config), Privacy.of(config, MemoryKeyring(city.seed.to_bytes(32, "big"))))
 
 
@@ -201,7 +204,7 @@ def _by_replay(detector: Detector, cities: Sequence[Sample]) -> float:
 
 
 if __name__ == "__main__":
-    for line in train_baseline(days=int(sys.argv[1]) if len(sys.argv) > 1 else 9):
+    for line in train_baseline(days=int(sys.argv[1]) if len(sys.argv) > 1 else 11):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
     ship()
