@@ -17,6 +17,7 @@ from detector.judge.families import ACCESS, CREDENTIALS, FAMILIES, FAMILY_OF, GO
 from detector.judge.findings import MODELS
 from detector.judge.models import Models, Scored
 
+_NO_ENTRY = frozenset({"ticket", "logout", "account-change"})  # may succeed without anybody getting in
 _LOGIN_MODELS = ("auth-source", "auth-user", "auth-service")
 
 
@@ -74,7 +75,7 @@ def flagged(events: pl.DataFrame, scored: Mapping[str, Scored], models: Models, 
     order = np.lexsort((columns[1], columns[0]))
     event, model, vector, p, s, weight, family = (column[order] for column in columns)
     kind, entity = entities_of(events, event, model, family == FAMILIES.index(GOT_IN))
-    success = _says(events, event, "event.outcome", frozenset({"success"}))
+    success = _says(events, event, "event.outcome", frozenset({"success"})) & ~_says(events, event, "event.action", _NO_ENTRY)
     critical = _says(events, event, "destination.network", models.critical) | _says(events, event, "source.network", models.critical)
     return Flags(event, model, vector, p, s, weight, family, kind, entity, at.time[event], at.clock[event], success, critical)
 

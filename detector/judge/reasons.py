@@ -62,7 +62,8 @@ def _telling(table: ModelTable, x: NDArray[np.float64], parts: list[Part]) -> li
     told: list[Part] = []
     for part in parts:
         j, share, rarity = part
-        strong = share >= WEAK and (rarity >= 1.0 or share >= COMPANY)
+        common = table.features[j].scale == "bits" and x[j] < 1.0  # every second time at least
+        strong = share >= WEAK and (rarity >= 1.0 or share >= COMPANY) and not common
         again = any(counterfactual.alike(table.features[j], table.features[k]) and abs(x[j] - x[k]) < SAME for k, _, _ in told)
         if not told or (strong and not again and len(told) < SHOWN):
             told.append(part)

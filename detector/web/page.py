@@ -7,6 +7,7 @@ loopback only (`check_listen`); a reverse proxy with the organisation's login be
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import jinja2
+from markupsafe import Markup, escape
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -106,6 +108,14 @@ def number(value: float | None, language: str = "de") -> str:
     return text.translate(str.maketrans(",.", ".,")) if language == "de" else text
 
 
+_TOKEN = re.compile(r"\b(?:u|h|ip)-[0-9a-f]{16}\b")
+
+
+def unbroken(text: str) -> Markup:
+    """Escaped text in which a token is never split at its hyphen."""
+    return Markup(_TOKEN.sub(r'<span class="token">\g<0></span>', str(escape(text))))  # noqa: S704 - escaped just now
+
+
 def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
@@ -114,7 +124,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"when": when, "number": number, "brief": brief}
+    environment.filters |= {"unbroken": unbroken} | {"when": when, "number": number, "brief": brief}
     environment.globals |= {"story": story, "rule": SEVERITY_RULE}
     return environment
 
