@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,14 +32,16 @@ class Estate:
     account: Int64  # code of NAME$, as Kerberos calls the host
     domain: Int64
     own: Int64
-
-    @property
-    def grown(self) -> NDArray[np.bool_]:
-        """The servers that only a larger city has."""
-        return np.arange(len(self.servers)) >= len(places.SERVERS)
+    grown: NDArray[np.bool_]  # those that only a larger city has
 
     def number(self, name: str) -> int:
+        """Raises StopIteration for a server that the city does not have."""
         return next(k for k, server in enumerate(self.servers) if server.name == name)
+
+    def numbers(self, names: Iterable[str]) -> Int64:
+        """The numbers of one server per site, of the sites that the city has."""
+        known = {server.name: k for k, server in enumerate(self.servers)}
+        return np.array([known[name] for name in names if name in known], np.int64)
 
     def at(self, site: int, *, windows: bool | None = None) -> Int64:
         """The numbers of a site's servers, of one kind if asked."""
@@ -66,15 +68,17 @@ def _owned(servers: tuple[Server, ...]) -> Int64:
     rows = []
     for k, role in enumerate(ROLES):
         usual = [i for i, s in enumerate(servers) if s.site == role.site and s.name.startswith(("fv", "fach", "ts", "gis", "abr"))]
-        rows.append([usual[(7 * k + step) % len(usual)] for step in range(3)])
+        rows.append([usual[(7 * k + step) % len(usual)] if usual != [] else 0 for step in range(3)])
     return np.array(rows, np.int64)
 
 
 def build(press: Press, people: int, sites: int) -> Estate:
-    servers = (*places.SERVERS, *_grown(people, sites))
+    old = tuple(server for server in places.SERVERS if server.site < sites)
+    servers = (*old, *_grown(people, sites))
     domains = press.texts(site.tenant.upper() for site in SITES)
     site = np.array([server.site for server in servers], np.int64)
     return Estate(
         servers, site, np.array([server.address for server in servers], np.int64), np.array([server.windows for server in servers]),
         press.texts(map(qualified, servers)), press.texts(server.name.upper() + "$" for server in servers), domains[site], _owned(servers),
+        np.arange(len(servers)) >= len(old),
     )  # fmt: skip

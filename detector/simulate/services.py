@@ -50,7 +50,7 @@ def _applications(desk: Desk) -> None:
     which, times = ticks(desk.auth.start, desk.auth.end, HOUR, np.arange(len(owners)) * 37 * SECOND)
     server = owners[which]
     account = press.texts(f"svc-{estate.servers[k].name.split('-')[0]}" for k in owners.tolist())[which]
-    files = estate.name[np.array([estate.number(name) for name in places.HOME_FILES])][estate.site[server]]
+    files = estate.name[estate.numbers(places.HOME_FILES)][estate.site[server]]
     columns = {**_service(desk, "", server, estate.address[server]), "user": account, "host": files}
     hosts.session(desk.auth, desk.rng, times, columns)
 
@@ -77,7 +77,7 @@ def _patches(desk: Desk) -> None:
     estate, people = desk.town.estate, desk.people
     at = patch_times(desk.town, desk.date)
     rows = np.flatnonzero((at >= desk.auth.start) & (at < desk.auth.end) & estate.windows)
-    controllers = estate.name[np.array([estate.number(name) for name in places.HOME_DC])]
+    controllers = np.array([hosts.qualified(desk.auth.press, name) for name in places.HOME_DC])
     machine = {**_service(desk, "", rows, estate.address[rows]), "user": estate.account[rows], "host": controllers[estate.site[rows]]}
     hosts.windows(desk.auth, "4768", at[rows] + 150 * SECOND, machine)
     hosts.session(desk.auth, desk.rng, at[rows] + 151 * SECOND, machine)

@@ -85,7 +85,7 @@ def foreign_hosts(scene: Scene, person: int, n: int) -> Int64:
     """n servers of the person's tenant that are no usual ones of her department."""
     estate, people = scene.town.estate, scene.people
     tenant = (estate.site == places.LEITSTELLE) == (people.site[person] == places.LEITSTELLE)
-    usual = {*estate.own[people.role[person]].tolist(), *(estate.number(name) for name in (*places.HOME_FILES, *places.HOME_DC))}
+    usual = {*estate.own[people.role[person]].tolist(), *estate.numbers((*places.HOME_FILES, *places.HOME_DC)).tolist()}
     others = np.array([k for k in np.flatnonzero(tenant & (estate.site < scene.town.sites)).tolist() if k not in usual])
     first = scene.rng.random(len(others)) + 1.5 * ~estate.windows[others]  # few people's accounts open a Linux host
     return others[np.argsort(first)][:n]
