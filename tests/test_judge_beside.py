@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from detector import features
 from detector.features import FeatureState
+from detector.features.calendar import local
 from detector.judge import beside, entities
 from detector.judge.beside import NEAR, Nearest, deciles, near
 from detector.judge.findings import NearMiss
@@ -87,7 +88,7 @@ def test_they_are_those_that_a_look_at_all_rows_finds(whole: Kept) -> None:
     best: dict[tuple[int, int], float] = {}
     for _, scored, at in judged([STREAM]):
         of = scored["auth-user"]
-        days = beside.local(at.clock, ZONE) // 86_400_000_000
+        days = local(at.clock, ZONE) // 86_400_000_000
         for row, p, weight in zip(of.rows.row, of.p, of.rows.weight, strict=True):
             if THRESHOLD < p <= NEAR * THRESHOLD and weight > 0:
                 key = (int(days[row]), int(entities.of_accounts(STREAM[int(row)]).identity[0]))

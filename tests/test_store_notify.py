@@ -10,10 +10,10 @@ import pytest
 
 from detector.judge.findings import Changes, Episode, EventSample, EvidenceRow, Incident
 from detector.judge.policy import Policy
-from detector.judge.suppress import DAY, Seen
+from detector.judge.suppress import DAY, Seen, SuppressionError
 from detector.judge.windows import Window
 from detector.store import Store, learning, maintenance, suppressions
-from detector.store.suppressions import Given, SuppressionError
+from detector.store.suppressions import Given
 from tests.postgres import TestDatabase
 from tests.test_store import HOUR, NOW, SHARD, an_incident
 
