@@ -16,8 +16,8 @@ SHORT = (
     "p_value, one_in, score, worst_p, worst_score, events, got_in, urgent, notification, reasons, counterfactual, volume, chance_days, "
     "critical, spread, episode, episode_opened, episode_events, usual_low, usual_high, learning, maintenance, why, suppression"
 )
-NEAREST = 10  # related incidents at each step of a chain
-CHAIN = 20  # incidents in a chain
+NEAREST = 10  # related incidents of one, those that share most
+CHAIN, STEPS, WIDTH = 20, 3, 3  # incidents in a chain; steps away; how many of each step are followed further
 Document = dict[str, Any]
 EVIDENCE = """
     SELECT field, value, events, first, last, total FROM (
@@ -29,13 +29,9 @@ EVIDENCE = """
     ) AS ranked WHERE place <= %(rows)s ORDER BY field, events DESC, value
 """
 LINKS = """
-    SELECT via, other, shared FROM (
-        SELECT l.incident_id::text AS via, l.other_id::text AS other, array_agg(DISTINCT l.value ORDER BY l.value) AS shared,
-            row_number() OVER (PARTITION BY l.incident_id ORDER BY count(*) DESC, l.other_id) AS place
-        FROM unnest(%(ids)s::uuid[]) AS wanted (id)
-        CROSS JOIN LATERAL (SELECT * FROM public.incident_links WHERE incident_id = wanted.id) AS l
-        GROUP BY l.incident_id, l.other_id
-    ) AS ranked WHERE place <= %(nearest)s ORDER BY via, place
+    SELECT %(id)s::text AS via, other_id::text AS other, array_agg(DISTINCT value ORDER BY value) AS shared
+    FROM public.incident_links WHERE incident_id = %(id)s::text::uuid
+    GROUP BY other_id ORDER BY count(*) DESC, other_id LIMIT %(nearest)s
 """
 
 
@@ -81,15 +77,15 @@ class Reader:
         return {**found[0], "evidence": evidence, "evidence_rest": rest, "samples": behind[::-1], "episodes": episodes}
 
     def chain(self, id_: str) -> list[Document]:
-        """The incident and those that it is related to, over several steps, in time order; alone it is no chain, and empty.
+        """The incident and those that it is related to, over a few steps, in time order; alone it is no chain, and empty.
 
         Each has `shared`: the values by which it was found, and `via`: the incident that it shares them with.
         """
         found: dict[str, Document] = {id_: {"shared": [], "via": None}}
         edge = [id_]
-        while edge and len(found) < CHAIN:
-            links = self._rows(LINKS, {"ids": edge, "nearest": NEAREST})
-            edge = []
+        for _ in range(STEPS):
+            here, edge = edge[:WIDTH] if len(found) < CHAIN else [], []
+            links = [link for one in here for link in self._rows(LINKS, {"id": one, "nearest": NEAREST})]
             for link in links:
                 if link["other"] not in found and len(found) < CHAIN:
                     found[link["other"]] = {"shared": link["shared"], "via": link["via"]}
