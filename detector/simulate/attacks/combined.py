@@ -11,7 +11,7 @@ from detector.simulate import devices, hosts, outside, places
 from detector.simulate.attacks.outflow import Talk, connect
 from detector.simulate.attacks.plot import Attack, Pages, Scene, text
 from detector.simulate.attacks.takeovers import VPN, Episode, enter, foreign_hosts
-from detector.simulate.clock import MINUTE
+from detector.simulate.clock import MINUTE, SECOND
 from detector.simulate.town import Town
 from detector.simulate.wire import Columns, Int64
 
@@ -75,9 +75,10 @@ def walk(path: Path, town: Town, pages: Pages) -> None:
         "sport": pages.rng.integers(49_152, 65_536, len(visited)),
     }  # fmt: skip
     hosts.session(pages.auth, pages.rng, times, told, kind=10, package="Negotiate", special=True, truth=pages.truth)
+    seconds = pages.rng.integers(60, 900, len(times))
     flow = devices.flows(
-        pages.rng, times, src=src, dst=estate.address[visited], dport=3389, service=devices.RDP, sent=90_000, received=600_000,
-        duration=pages.rng.integers(60, 900, len(times)),
+        pages.rng, times + seconds * SECOND, src=src, dst=estate.address[visited], dport=3389, service=devices.RDP, sent=90_000,
+        received=600_000, duration=seconds,
     )  # fmt: skip
     devices.write(pages.firewall, flow, estate.site[visited], truth=pages.truth)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detector.simulate import cloud, hosts, outside, places
 from detector.simulate.attacks.plot import Attack, Pages, Scene, text
-from detector.simulate.clock import HOUR
+from detector.simulate.clock import HOUR, SECOND
 from detector.simulate.people import FIRST, LAST
 from detector.simulate.town import Town
 from detector.simulate.wire import Columns, Int64
@@ -51,9 +51,9 @@ def _ssh(guesses: Guesses, town: Town, pages: Pages, rows: NDArray[np.bool_], ri
     columns: Columns = {"host": host, "src": guesses.src[rows], "user": user}
     if right:
         uid = town.people.uid[guesses.who[rows]]
-        hosts.ssh_logins(
-            pages.auth, pages.rng, guesses.site, guesses.times[rows], {**columns, "uid": uid}, method="password", truth=pages.truth
-        )
+        late = guesses.times[rows] + 4 * SECOND  # behind the lines of the last refused attempt
+        columns = {**columns, "uid": uid}
+        hosts.ssh_logins(pages.auth, pages.rng, guesses.site, late, columns, method="password", truth=pages.truth)
         return
     hosts.ssh_failures(pages.auth, pages.rng, guesses.site, guesses.times[rows], guesses.who[rows] >= 0, columns, truth=pages.truth)
 

@@ -73,8 +73,9 @@ def visit(town: Town, pages: Pages, times: Int64, visited: Int64, src: int, acco
         hosts.ssh_logins(pages.auth, rng, site, times[rows], shell, method="password", seconds=300, truth=pages.truth)
     port = np.where(windows, 3389 if remote else 445, 22)
     service = np.where(windows, devices.RDP if remote else devices.SMB, devices.SSH)
+    seconds = rng.integers(4, 200, len(times))
     flow = devices.flows(
-        rng, times, src=src, dst=estate.address[visited], dport=port, service=service, duration=rng.integers(4, 200, len(times)),
+        rng, times + seconds * SECOND, src=src, dst=estate.address[visited], dport=port, service=service, duration=seconds,
         sent=np.exp(rng.normal(10.0, 1.2, len(times))).astype(np.int64),
         received=np.exp(rng.normal(11.5, 1.6, len(times))).astype(np.int64),
     )  # fmt: skip
