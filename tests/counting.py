@@ -12,13 +12,14 @@ import numpy as np
 import polars as pl
 
 from detector.decode import ecs
-from detector.judge.findings import Changes, EventSample, EvidenceRow, Incident, Reason, first_episode
+from detector.judge.findings import Changes, Deciles, EventSample, EvidenceRow, Incident, Reason, first_episode
 from detector.lanes import Message
 
 START = 1_780_000_000_000_000
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
 OPENS_AT, WORSE_AT = 5, 20
+DAY = 20_602  # of START, since 1970-01-01
 
 
 @dataclass
@@ -82,6 +83,7 @@ class CountingCore:
             state.shard, tuple(opened.values()), tuple(updated.values()),
             {id_: tuple(rows) for id_, rows in evidence.items()}, {id_: tuple(rows) for id_, rows in samples.items()}, tuple(notify),
             tuple(first_episode(incident) for incident in (*opened.values(), *updated.values())),
+            deciles=(Deciles(DAY, "auth-source", (len(events), *(0,) * 9)),),
         )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import threading
 
 from detector import lanes, scorer
 from detector.config import Kafka
+from detector.judge.policy import Policy
 from detector.lanes import Tools
 from detector.scorer import Scorer
 from detector.store import Store
@@ -26,7 +27,7 @@ def main(address: str, group: str, topic: str, url: str, instance: str) -> None:
     lanes.SNAPSHOT_SHARE = 0.3
     config = Kafka(bootstrap_servers=address, group=group, events_topic=topic, instance=instance)
     consumer = scorer.consumer(config, session_s=6)
-    with contextlib.closing(consumer), contextlib.closing(Store(url)) as store:
+    with contextlib.closing(consumer), contextlib.closing(Store(url, Policy(learning_days=0))) as store:
         Scorer(consumer, topic, CountingCore(), Tools(store, lambda: START, stop.wait, owner=instance)).run(stop)
 
 

@@ -80,6 +80,9 @@ batch_records = 300
 url = "{address(database)}"
 password_env = "TUERMER_DB"
 
+[budget]
+learning_days = 0
+
 [privacy]
 key_file = "privacy.key"
 

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from detector.judge.findings import Changes
+from detector.judge.policy import Policy
 from detector.lanes import Lane, LaneError, Message, Stopped, Tools
 from detector.store import Applied, Claim, Fenced, Store, StoreError
 from detector.store.embedded import Embedded
@@ -25,8 +26,13 @@ def never(seconds: float) -> bool:
     raise AssertionError(f"nobody should have to wait {seconds} s")
 
 
+def live(url: str) -> Store:
+    """Of tenants that do not learn any more."""
+    return Store(url, Policy(learning_days=0))
+
+
 @contextlib.contextmanager
-def a_lane(database: TestDatabase, made: Callable[[str], Store] = Store, **more: Any) -> Iterator[Lane]:
+def a_lane(database: TestDatabase, made: Callable[[str], Store] = live, **more: Any) -> Iterator[Lane]:
     with contextlib.closing(made(database.url())) as store:
         yield Lane(CountingCore(), Tools(store, lambda: START, never, **more), PLACE)
 
@@ -39,6 +45,7 @@ def facts(database: TestDatabase) -> list[list[tuple[object, ...]]]:
             "incidents": "id, events, worst_p, severity, opened, updated, closes_at, p_value, entity_value, shard, got_in",
             "evidence": "incident, field, value, events, first, last",
             "samples": "incident, position, time, topic, fields",
+            "deciles": "shard, day, model, counts",
         }.items()
     ]
 
@@ -275,7 +282,7 @@ def test_with_the_database_away_it_waits_and_then_goes_on_with_nothing_lost_or_d
 
     with fresh(postgres_server) as disturbed, fresh(postgres_server) as calm:
         whole(calm, log)
-        with contextlib.closing(Store(disturbed.url())) as store:
+        with contextlib.closing(live(disturbed.url())) as store:
             lane = Lane(CountingCore(), Tools(store, lambda: START, pause), PLACE)
             lane.start(0, 10_000)
             for number, message in enumerate(log):

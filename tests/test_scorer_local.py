@@ -9,18 +9,18 @@ import pytest
 
 from detector.lanes import Message, Tools
 from detector.scorer import LocalScorer
-from detector.store import Store, StoreError
+from detector.store import StoreError
 from detector.store.embedded import Embedded
 from tests.counting import START, CountingCore, a_log
 from tests.postgres import TestDatabase, fresh
-from tests.test_scorer_lanes import facts, never
+from tests.test_scorer_lanes import facts, live, never
 
 UNITS = a_log(21, messages=60, gaps=False)
 
 
 @contextlib.contextmanager
 def a_scorer(database: TestDatabase, source: str = "city") -> Iterator[LocalScorer]:
-    with contextlib.closing(Store(database.url())) as store:
+    with contextlib.closing(live(database.url())) as store:
         yield LocalScorer(CountingCore(), Tools(store, lambda: START, never), source)
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from detector.judge import digest
+from detector.judge.core import Core
 from detector.judge.findings import Changes, Deciles, NearMiss
 from detector.judge.policy import Policy
-from detector.store import digests, learning
+from detector.lanes import Lane, Message, Tools
+from detector.store import Store, digests, learning
 from detector.store.digests import MINUTE, DigestChore, latest, make, preview, stored
+from detector.store.embedded import Embedded
 from detector.store.outbox import waiting
-from tests.postgres import TestDatabase
+from tests.counting import START
+from tests.eventgen import noise
+from tests.postgres import TestDatabase, fresh
+from tests.stub import stub_models
+from tests.test_scorer_lanes import never
 from tests.test_store import HOUR, NOW, SHARD, an_incident
 from tests.test_store_notify import LIVE, Feed, feeding, opening
 
@@ -93,6 +102,33 @@ def test_a_repeated_transaction_counts_no_row_twice(any_database: TestDatabase, 
     feed.store.apply(feed.claim, 0, 1, changes, NOW)
     feed(changes)
     assert any_database.rows("SELECT model, counts FROM store.deciles") == [("auth-user", [2 + 2 * n for n in range(10)])]
+
+
+def scored(database: TestDatabase, parts: list[pl.DataFrame], killed_at: tuple[int, ...]) -> list[list[tuple[object, ...]]]:
+    """The product's own core through a lane that is killed before these parts, once after a snapshot; what the database then shows."""
+    feed = [Message(number, SHARD, part) for number, part in enumerate(parts)]
+    for begin, end in zip((0, *killed_at), (*killed_at, len(feed)), strict=True):
+        with contextlib.closing(Store(database.url(), LIVE)) as store:
+            lane = Lane(Core(stub_models(), 10_000), Tools(store, lambda: START, never), "tuermer.events/0")
+            at = lane.start(0, len(feed))
+            for message in feed[at:end]:
+                lane.feed([message], message.offset + 1)
+                if message.offset == begin + 2:
+                    lane.snapshot(due_only=False)
+    return [
+        database.rows("SELECT * FROM public.near_misses ORDER BY day, rank"),
+        database.rows("SELECT * FROM store.deciles ORDER BY shard, day, model"),
+        database.rows("SELECT incident, number, answer, why FROM store.decisions ORDER BY 1, 2"),
+    ]
+
+
+def test_i3_near_misses_deciles_and_decisions_are_the_same_after_kills(postgres_server: Embedded) -> None:
+    stream = noise(1_500, seed=3, days=1.2)
+    parts = [stream[begin : begin + 100] for begin in range(0, len(stream), 100)]
+    with fresh(postgres_server) as calm, fresh(postgres_server) as killed:
+        one, many = scored(calm, parts, ()), scored(killed, parts, (4, 5, 9))
+    assert one == many
+    assert all(len(rows) > 3 for rows in one)
 
 
 # The digest
