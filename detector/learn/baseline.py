@@ -44,11 +44,11 @@ MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = 86_400_000_000
 WARM_UP = 4  # days whose rows are left out: everything is new then, and who was seen on three days is known
 FEWEST_PEOPLE = 300
-PER_WINDOW = 400  # rows of a model kept from ten minutes of a shard
+KEPT = {"firewall-source": 0.05, "firewall-pair": 0.1}  # of a city's rows, drawn evenly, so that busy hours stay busy; else all
 PER_ENTITY = 200  # rows of one source, pair, account or service in the end
 MOST = 40_000  # training rows
-MOST_HELD_BACK = 60_000  # calibration rows of one city; drawn as they come, so that "1 in N" is of the rows that SCORE will see
-TRAINING, CALIBRATION = 2, 4  # cities
+PER_CITY = 60_000  # rows; drawn as they come, so that "1 in N" is of the rows that SCORE will see
+TRAINING, CALIBRATION = 2, 6  # cities
 SERVICE_MOST = 1e-2  # the service model's threshold is replayed, up to this
 NOISE_TOO = ("auth-service",)  # its entity is attacked all day: its usual is the background of attacks
 OFFSET_ROW = (1 << 26) - 1  # of a simulated record's offset: the row in its window and topic
@@ -102,7 +102,13 @@ def ship(models: Path = SHIPPED) -> None:
 
 
 def _of_city(seed: int, people: int, days: int, later: int) -> dict[str, Sample]:
-    return collect(City(seed, people, MONDAY + timedelta(days=later), attacks="none"), days, read_all(SHIPPED))
+    found = collect(City(seed, people, MONDAY + timedelta(days=later), attacks="none"), days, read_all(SHIPPED))
+    rng = np.random.default_rng(seed)
+    return {model: _of(sample, _some(rng, len(sample.X), PER_CITY)) for model, sample in found.items()}
+
+
+def _of(sample: Sample, chosen: NDArray[np.int64]) -> Sample:
+    return Sample(sample.X[chosen], sample.entity[chosen], sample.time[chosen])
 
 
 def collect(city: City, days: int, tables: Mapping[str, ModelTable]) -> dict[str, Sample]:
@@ -115,8 +121,7 @@ def collect(city: City, days: int, tables: Mapping[str, ModelTable]) -> dict[str
             if window.index >= WARM_UP * city.windows_per_day:
                 rng = np.random.default_rng([city.seed, window.index, len(shard)])
                 for model, sample in rows.items():
-                    chosen = _some(rng, len(sample.X), PER_WINDOW if model not in NOISE_TOO else len(sample.X))
-                    kept[model].append(Sample(sample.X[chosen], sample.entity[chosen], sample.time[chosen]))
+                    kept[model].append(_of(sample, np.flatnonzero(rng.random(len(sample.X)) < KEPT.get(model, 1.0))))
     return {model: joined(parts) for model, parts in kept.items()}
 
 
@@ -173,7 +178,7 @@ def fitted(table: ModelTable, training: Sequence[Sample], calibration: Sequence[
     The service model's threshold comes from replaying the calibration periods.
     """
     noisy = table.name in NOISE_TOO  # few services, each with a day of its own: no cap that would leave nothing
-    learnt, held_back = joined(training), joined([_thinned(sample, table.forest.seed) for sample in calibration])
+    learnt, held_back = (joined([_apart(sample, k) for k, sample in enumerate(cities)]) for cities in (training, calibration))
     chosen = capped(learnt.entity, MOST if noisy else PER_ENTITY, table.forest.seed)
     chosen = chosen[_some(np.random.default_rng(table.forest.seed), len(chosen), MOST)]
     trained = train(table, learnt.X[chosen], held_back.X, entities=_blocks(held_back))
@@ -184,9 +189,9 @@ def fitted(table: ModelTable, training: Sequence[Sample], calibration: Sequence[
     return Trained(detector, trained.about | {"made_of": made_of, "entities": entities})
 
 
-def _thinned(sample: Sample, seed: int) -> Sample:
-    chosen = _some(np.random.default_rng(seed), len(sample.X), MOST_HELD_BACK)
-    return Sample(sample.X[chosen], sample.entity[chosen], sample.time[chosen])
+def _apart(sample: Sample, city: int) -> Sample:
+    """Entities of different cities may have one number, such as a service's."""
+    return Sample(sample.X, sample.entity + np.uint64(city), sample.time)
 
 
 def _blocks(sample: Sample) -> NDArray[np.int64]:
