@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.simulate import clock, devices, places
-from detector.simulate.clock import HOUR, MINUTE, SECOND, Plan
+from detector.simulate.clock import HOUR, SECOND, Plan
 from detector.simulate.people import People
 from detector.simulate.town import Town
 from detector.simulate.traffic import address_today
@@ -127,6 +127,3 @@ class Scene:
 
 def text(address: int) -> str:
     return ".".join(str(address >> shift & 255) for shift in (24, 16, 8, 0))
-
-
-LONGEST = 24 * HOUR + 10 * MINUTE
