@@ -146,7 +146,7 @@ class Maintenance(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, doc("shown at the incidents")]
     begin: Annotated[str, doc("tenant time, 2026-11-21 22:00")] = ""
-    end: Annotated[str, doc("the same")] = ""
+    end: Annotated[str, doc("when it is over, tenant time")] = ""
     repeat: Annotated[str, doc("RRULE of iCalendar, e.g. FREQ=MONTHLY;BYDAY=2TU for every second Tuesday; empty = once")] = ""
     calendar: Annotated[str, doc("an .ics file instead; read again every ten minutes")] = ""
     tenant: Annotated[str, doc("empty = every tenant")] = ""
@@ -157,9 +157,9 @@ class Maintenance(Struct, frozen=True, forbid_unknown_fields=True):
 class Suppression(Struct, frozen=True, forbid_unknown_fields=True):
     """What nobody wants to be told about, up to twice the strength seen. It takes effect at the start that first reads it."""
 
-    tenant: Annotated[str, doc("whose")]
+    tenant: Annotated[str, doc("municipality whose incidents it holds back")]
     entity: Annotated[str, doc("field=value; field is service, source.ip, user.name, host.name, network or role")]
-    author: Annotated[str, doc("who answers for it")]
+    author: Annotated[str, doc("name of who answers for it")]
     reason: Annotated[str, doc("why it is harmless")]
     technique: Annotated[str, doc("ATT&CK id or family; empty = any")] = ""
     signature: Annotated[list[str], doc("features that may speak; empty = any")] = []

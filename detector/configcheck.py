@@ -19,6 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9äöüÄÖÜß._-]{1,64}")  # tenants and sites; a
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # Kafka's own rule
 CONTAINER_SECRETS = ("/run/secrets/", "/var/run/secrets/")  # open to all users of the container, of which we are the only one
 SMALLEST_NETWORK = 5  # addresses; the name of a smaller network of clients would point at one person
+HOUR = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 Role = Literal["all", "route", "score"]
 ADDRESS = re.compile(r"(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+):([0-9]{1,5})")
 
@@ -37,6 +38,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _networks(config)
     yield from _patterns(config)
     yield from _tenants(config)
+    yield from _people(config)
     yield from _database(config.database)
     yield from _listen(config.page.listen)
 
@@ -53,6 +55,8 @@ def missing(config: Config, environ: Mapping[str, str], role: Role = "all") -> I
         for key in ("password_file", "ca_file", "cert_file", "key_file"):
             yield from _file(f"kafka.{key}", getattr(kafka, key), secret=key in ("password_file", "key_file"))
     if role != "route":
+        for number, entry in enumerate(config.maintenance, 1):
+            yield from _file(f"maintenance[{number}].calendar", entry.calendar)
         for prefix in ("", "owner_"):
             yield from _variable(f"database.{prefix}password_env", getattr(database, f"{prefix}password_env"), environ)
             yield from _file(f"database.{prefix}password_file", getattr(database, f"{prefix}password_file"), secret=True)
@@ -186,10 +190,25 @@ def _too_wide(key: str, pattern: str) -> Iterator[str]:
 def _tenants(config: Config) -> Iterator[str]:
     """A tenant that nothing is read for is a spelling mistake, and its networks would then protect nobody."""
     known = sorted({t.tenant for t in config.topics} | {o.tenant for o in config.observers if o.tenant != ""})
-    for table in ("networks", "accounts", "hosts"):
+    for table in ("networks", "accounts", "hosts", "maintenance", "suppressions"):
         for number, entry in enumerate(getattr(config, table), 1):
             if known != [] and entry.tenant not in ("", *known):
                 yield f"{table}[{number}].tenant {entry.tenant} is not a tenant of any of [[topics]]{_near(entry.tenant, known)}"
+
+
+def _people(config: Config) -> Iterator[str]:
+    """What the daemon would only notice later; dates and rules are read by judge/windows.py and judge/suppress.py at the start."""
+    if HOUR.fullmatch(config.budget.digest_at) is None:
+        yield f'budget.digest_at "{config.budget.digest_at}" is not an hour such as 07:30'
+    for number, entry in enumerate(config.maintenance, 1):
+        key = f"maintenance[{number}]"
+        if entry.calendar == "" and "" in (entry.begin, entry.end):
+            yield f"{key} needs begin and end, or calendar"
+        elif entry.calendar != "" and (entry.begin, entry.end, entry.repeat) != ("", "", ""):
+            yield f"{key} has a calendar, so begin, end and repeat must not be set"
+    for number, given in enumerate(config.suppressions, 1):
+        if "=" not in given.entity:
+            yield f'suppressions[{number}].entity "{given.entity}" is not field=value, for example service=ssh-1'
 
 
 def _database(database: Database) -> Iterator[str]:

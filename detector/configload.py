@@ -78,6 +78,10 @@ def _absolute(config: Config, folder: Path) -> Config:
             continue
         paths = {s: str(folder / getattr(part, s)) for s in settings if getattr(part, s) != ""}
         changed[name] = msgspec.structs.replace(part, **paths)
+    changed["maintenance"] = [
+        entry if entry.calendar == "" else msgspec.structs.replace(entry, calendar=str(folder / entry.calendar))
+        for entry in config.maintenance
+    ]
     return msgspec.structs.replace(config, **changed)
 
 
