@@ -17,6 +17,7 @@ from detector.learn.backtest.ledger import Sighting
 from detector.learn.backtest.matching import Fate, Find, Verdict, find, verdict
 from detector.learn.backtest.running import DAY, Outcome, Seed
 from detector.learn.backtest.tally import BINS, LEVELS, LOWEST, WIDTH, Tally
+from detector.simulate import STRENGTHS
 
 SLOW = ("slow-scan", "slow-exfiltration", "beaconing")  # attacks that are nothing in their first minutes, by their nature
 COMBINED = ("odd-hour-hosts", "odd-service", "odd-path")  # odd only in combination: the forests must earn their place there
@@ -214,7 +215,8 @@ def _cells(finds: Sequence[Find]) -> list[Cell]:
     groups: dict[tuple[str, str], list[Find]] = {}
     for one in finds:
         groups.setdefault((one.label.kind, one.label.strength), []).append(one)
-    return [_cell(kind, strength, mine) for (kind, strength), mine in sorted(groups.items())]
+    order = sorted(groups, key=lambda group: (group[0], STRENGTHS.index(group[1])))
+    return [_cell(*group, groups[group]) for group in order]
 
 
 def _cell(kind: str, strength: str, mine: Sequence[Find]) -> Cell:

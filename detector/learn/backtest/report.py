@@ -13,9 +13,9 @@ from rich.table import Table
 from detector.learn.backtest import plots
 from detector.learn.backtest.campaign import Report
 from detector.learn.backtest.measures import SLOW, Cell, Estimate, Figures
+from detector.simulate import STRENGTHS
 
 HERE = Path(__file__).parent
-STRENGTHS = ("loud", "usual", "quiet")
 FATES = {
     "found": "notified",
     "held": "held back by the budget",
