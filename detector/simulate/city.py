@@ -192,7 +192,8 @@ class City:
         firewall, auth = sheets["firewall"], sheets["auth"]
         if firewall.flows:
             self._connections(np.random.default_rng([self.seed, start // WINDOW, 5]), today, plan, firewall)
-        desk = logins.Desk(np.random.default_rng([self.seed, start // WINDOW, 4]), self.town, plan, today, auth, firewall)
+        rng = np.random.default_rng([self.seed, start // WINDOW, 4])
+        desk = logins.Desk(rng, self.town, plan, today, auth, firewall, clock.presence(plan, auth.start, auth.end))
         logins.arrivals(desk)
         logins.day_long(desk)
         logins.administrators(desk)

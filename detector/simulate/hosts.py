@@ -27,6 +27,8 @@ def qualified(press: Press, name: str) -> int:
 
 def windows(sheet: Sheet, code: str, times: Int64, columns: Columns, *, truth: int = 0) -> None:
     """Security events of one id; record numbers rise with time. Tickets are AES-256 unless `cipher` says otherwise."""
+    if len(times) == 0:
+        return
     sheet.add(f"windows.{code}", times, {"cipher": AES, **columns, "record": times // 50_000}, truth=truth, delay=2_300_000)
 
 
@@ -78,6 +80,8 @@ def ssh_failures(
         ("pam_more", again, last + 1_100),
     )  # fmt: skip
     for message, rows, later in lines:
+        if not rows.any():
+            continue
         sheet.add(f"sshd.{flavour(site)}.{message}", (times + later)[rows], pick(full, rows), truth=truth)
 
 

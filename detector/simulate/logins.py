@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detector.simulate import clock, hosts, places
+from detector.simulate import hosts, places
 from detector.simulate.background import ticks
 from detector.simulate.clock import HOUR, SECOND, Plan
 from detector.simulate.people import People
@@ -26,6 +27,7 @@ class Desk:
     date: date  # the civil day
     auth: Sheet
     firewall: Sheet
+    share: NDArray[np.float64]  # of the window that each person spends at work
 
     @property
     def people(self) -> People:
@@ -37,7 +39,7 @@ class Desk:
 
     def rate(self, per_hour: float) -> tuple[Int64, Int64]:
         """Who does something that people do so often an hour at work, and when."""
-        share = clock.presence(self.day, self.auth.start, self.auth.end) * (self.auth.end - self.auth.start) / HOUR
+        share = self.share * (self.auth.end - self.auth.start) / HOUR
         who = np.repeat(np.arange(len(self.people)), self.rng.poisson(share * per_hour))
         return who, self.rng.integers(self.auth.start, self.auth.end, len(who))
 
