@@ -273,7 +273,8 @@ def test_i8_opening_facts_are_never_rewritten(frame: pl.DataFrame) -> None:
 
 def test_i8_the_opening_facts_of_an_episode_are_never_rewritten() -> None:
     """Over days, so that incidents come again: what an episode said when it began it says to its end."""
-    long, memory, first, seen = noise(20_000, seed=3, days=4.0), CORE.fresh(SHARD), {}, 0
+    long, memory, seen = noise(20_000, seed=3, days=4.0), CORE.fresh(SHARD), 0
+    first: dict[tuple[str, int], object] = {}
     for begin in range(0, len(long), 500):
         for episode in CORE.step(memory, long[begin : begin + 500]).episodes:
             facts = msgspec.to_builtins({name: getattr(episode, name) for name in FACTS})

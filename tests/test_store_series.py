@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from detector.judge.findings import Changes, first_episode
+from detector.judge.findings import Changes, EvidenceRow, first_episode
 from detector.judge.policy import Policy
 from detector.store import Reader, Store, migrate
 from tests.postgres import TestDatabase
@@ -50,10 +50,11 @@ def test_incidents_from_before_are_shown_and_go_on(earlier: TestDatabase) -> Non
         assert shown is not None
         assert (shown["episode"], shown["episode_events"], shown["evidence"][0]["events"], len(shown["samples"])) == (1, 7, 7, 1)
         claim = store.claim(SHARD, NOW)
-        open_still = Changes(SHARD, updated=(one,), episodes=(first_episode(one),), evidence={one.id: (evidence(events=1),)})
+        same: dict[str, tuple[EvidenceRow, ...]] = {one.id: (evidence(events=1),)}
+        open_still = Changes(SHARD, updated=(one,), episodes=(first_episode(one),), evidence=same)
         store.apply(claim, 7, 8, open_still, NOW)
         later, episode = again(one, 2, NOW + 30 * HOUR)
-        more = {one.id: (replace(evidence(events=2), episode=2),)}
+        more: dict[str, tuple[EvidenceRow, ...]] = {one.id: (replace(evidence(events=2), episode=2),)}
         store.apply(claim, 8, 9, Changes(SHARD, updated=(later,), episodes=(episode,), evidence=more), NOW + 30 * HOUR)
         shown = reader.incident(one.id)
     assert shown is not None
