@@ -481,3 +481,14 @@ def test_a_line_without_its_column_is_a_mistake() -> None:
     sheet = Sheet(Press({"one": "from «a:ip»"}), zone(0), 0, 1)
     with pytest.raises(KeyError):
         sheet.add("one", np.array([0]), {})
+
+
+def test_some_people_at_home_dial_in_again_in_the_evening_and_some_stand_in_for_other_departments() -> None:
+    city = City(7, people=2000, start=MONDAY, attacks="none", only="authentication")
+    plan = city._plan(date(2026, 3, 3))
+    assert 0.05 < plan.evening.sum() / (plan.works & (plan.place == clock.HOME)).sum() < 0.15
+    assert 0.01 < (plan.role != city.people.role).mean() < 0.03
+    dialled = sum(
+        w.records["firewall"].values.tobytes().count(b'"tunnel-up"') for w in city.windows(144 + 111, 144 + 126)
+    )  # 19:30 to 22:00
+    assert dialled > 10

@@ -58,6 +58,7 @@ def midnight(day: date) -> int:
     return micros(datetime(day.year, day.month, day.day, tzinfo=BERLIN))
 
 
+EVENING = 50 * MINUTE  # how long a second session lasts
 OFFICE, HOME, JOURNEY, ABROAD = range(4)  # where a person works
 
 
@@ -82,6 +83,9 @@ class Plan(NamedTuple):
     wireless: NDArray[np.bool_]  # with a laptop in the building's Wi-Fi
     desk: Int64  # the address of the desk
     inner: Int64  # the address that the VPN hands out, without the site's base
+    role: Int64  # the department for which a person works today
+    evening: NDArray[np.bool_]  # dials in again later
+    evening_at: Int64
 
 
 def working_day(at: int) -> date:
@@ -130,6 +134,7 @@ def plan(people: People, seed: int, day: date, staff: NDArray[np.bool_] | None =
     place = np.where(journey > 0, journey + HOME, np.where(at_home, HOME, OFFICE))
     lunch = start + (0.45 * (end - start)).astype(np.int64) + (rng.normal(0, 0.3, n) * HOUR).astype(np.int64)
     mistakes = rng.choice(np.array([0, 1, 2, 3, 6]), n, p=[0.93, 0.046, 0.017, 0.006, 0.001])
+    again, at_night = whereabouts.evening(people, seed, day)
     flat, phone = whereabouts.flat(people, seed, day), whereabouts.phone(people, seed, day)
     desk = people.address if moved is None else np.where(moved, places.BRANCH + people.address % 16_384, people.address)
     return Plan(
@@ -139,6 +144,8 @@ def plan(people: People, seed: int, day: date, staff: NDArray[np.bool_] | None =
         noon + ((8 + 8 * rng.random(n)) * HOUR).astype(np.int64),
         np.where(place >= JOURNEY, whereabouts.elsewhere(people, seed, day, place == ABROAD), flat), flat, phone,
         whereabouts.holiday(people, seed, day, leave), rng.random(n) < 0.3, desk, people.pool + rng.permutation(n),
+        whereabouts.role_today(people, seed, day), again & works & (place == HOME) & ~people.shifts,
+        noon + ((at_night - 12) * HOUR).astype(np.int64),
     )  # fmt: skip
 
 
@@ -147,5 +154,6 @@ def presence(day: Plan, start: int, end: int) -> NDArray[np.float64]:
     width = end - start
     at_work = np.clip(np.minimum(day.end, end) - np.maximum(day.start, start), 0, width) / width
     at_lunch = np.clip(np.minimum(day.lunch_end, end) - np.maximum(day.lunch, start), 0, width) / width
-    share: NDArray[np.float64] = np.clip(at_work - 0.8 * at_lunch, 0, 1) * day.works
+    later = np.clip(np.minimum(day.evening_at + EVENING, end) - np.maximum(day.evening_at, start), 0, width) / width * day.evening
+    share: NDArray[np.float64] = np.clip(at_work - 0.8 * at_lunch + later, 0, 1) * day.works
     return share

@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.simulate import hosts, places
+from detector.simulate import clock, hosts, places
 from detector.simulate.background import ticks
 from detector.simulate.clock import HOUR, SECOND, Plan
 from detector.simulate.people import People
@@ -132,7 +132,7 @@ def _kerberos(desk: Desk, who: Int64, times: Int64) -> None:
         hosts.windows(desk.auth, "4769", times + int(later * SECOND), {**columns, "service": service})
     drives = np.repeat(np.arange(len(who)), desk.rng.integers(0, 5, len(who)))
     mapped = hosts.pick(columns, drives)
-    far = desk.town.estate.account[own_server(desk.rng, desk.town, who[drives])]
+    far = desk.town.estate.account[own_server(desk.rng, desk.town, desk.day, who[drives])]
     hosts.windows(desk.auth, "4769", times[drives] + desk.rng.integers(SECOND, 20 * SECOND, len(drives)), {**mapped, "service": far})
     hosts.session(desk.auth, desk.rng, times + SECOND, columns)
     _files(desk, who, times + 3 * SECOND)
@@ -156,16 +156,29 @@ def day_long(desk: Desk) -> None:
     which, times = ticks(desk.auth.start, desk.auth.end, 900 * SECOND, stale * 53 * SECOND)
     who = stale[which]
     hosts.windows(desk.auth, "4771", times, {**_person(desk, who), "status": hosts.KERBEROS_WRONG, "src": desk.people.wifi[who]})
+    _evenings(desk)
     leaving = desk.within(desk.day.end)
     leaving = leaving[desk.day.home[leaving]]
     hosts.vpn_down(desk.firewall, desk.rng, desk.day.end[leaving], desk.people.site[leaving], desk.day.start[leaving],
         _dial_in(desk, leaving, desk.day.address[leaving]))  # fmt: skip
 
 
+def _evenings(desk: Desk) -> None:
+    """Once more through the VPN from home; what is done then follows from `Desk.share`."""
+    site, outside = desk.people.site, desk.day.address
+    for moment, up in ((desk.day.evening_at, True), (desk.day.evening_at + clock.EVENING, False)):
+        who = desk.within(moment)
+        who = who[desk.day.evening[who]]
+        if up:
+            hosts.vpn_up(desk.firewall, desk.rng, moment[who], site[who], _dial_in(desk, who, outside[who]))
+        else:
+            hosts.vpn_down(desk.firewall, desk.rng, moment[who], site[who], desk.day.evening_at[who], _dial_in(desk, who, outside[who]))
+
+
 def _applications(desk: Desk) -> None:
     """Tickets for the department's servers, and a logon there where they are Windows hosts."""
     who, times = desk.rate(1.2)
-    server, estate = own_server(desk.rng, desk.town, who), desk.town.estate
+    server, estate = own_server(desk.rng, desk.town, desk.day, who), desk.town.estate
     columns = {**_person(desk, who), "service": estate.account[server]}
     hosts.windows(desk.auth, "4769", times, columns)
     rows = estate.windows[server] & (desk.rng.random(len(who)) < 0.6)

@@ -94,10 +94,12 @@ def gateway_today(people: People, day: Plan) -> Int64:
     return np.where(day.home & (people.site == places.BAUHOF), places.RATHAUS, people.site)
 
 
-def own_server(rng: np.random.Generator, town: Town, person: Int64) -> Int64:
-    """The number of a server of each one's department; now and then of another one's."""
+def own_server(rng: np.random.Generator, town: Town, day: Plan, person: Int64) -> Int64:
+    """The number of a server of the department for which each one works today, or of the own; now and then of any other's."""
     n = len(person)
-    role = np.where(rng.random(n) < 0.97, town.people.role[person], town.people.role[rng.integers(0, len(town.people), n)])
+    dice = rng.random(n)
+    mine = np.where(dice < 0.6, day.role[person], town.people.role[person])
+    role = np.where(dice < 0.97, mine, town.people.role[rng.integers(0, len(town.people), n)])
     found: Int64 = town.estate.own[role, np.minimum((3 * rng.random(n) ** 2).astype(np.int64), 2)]
     return found
 
@@ -115,7 +117,9 @@ def office(
     n = len(person)
     site = people.site[person]
     target = _TARGET[habit, site]
-    inside = np.where(target == 1, town.printer(person), np.where(target == 2, town.estate.address[own_server(rng, town, person)], target))
+    inside = np.where(
+        target == 1, town.printer(person), np.where(target == 2, town.estate.address[own_server(rng, town, day, person)], target)
+    )
     dst = np.where(target == 0, _world(rng, person), inside)
     src = address_today(people, day)[person]
     modern = (target == 0) & (site == places.RATHAUS) & ~day.home[person] & (rng.random(n) < 0.03)

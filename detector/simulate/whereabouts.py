@@ -19,8 +19,24 @@ _LEAVE, _LEAVE_SCHOOL = 0.09, 0.24  # share of weeks off
 _JOURNEY_ABROAD = 0.22  # of journeys
 _HOLIDAY_ABROAD = 0.3  # of weeks off
 _STATIC_DAYS = 120  # how long a cable customer keeps an address
+_EVENINGS = 0.1  # of days at home have a second session
+_STANDS_IN = 25  # of a thousand days are spent in another department
 _NEAR = 12  # countries of the list that the city's people go to; the others are only attackers'
-(_Q_LEAVE, _Q_TRIP, _Q_LENGTH, _Q_ABROAD, _Q_COUNTRY, _Q_HOTEL, _Q_CHANGE, _Q_PROVIDER, _Q_LINE, _Q_TETHER, _Q_CARD) = range(11)
+(
+    _Q_LEAVE,
+    _Q_TRIP,
+    _Q_LENGTH,
+    _Q_ABROAD,
+    _Q_COUNTRY,
+    _Q_HOTEL,
+    _Q_CHANGE,
+    _Q_PROVIDER,
+    _Q_LINE,
+    _Q_TETHER,
+    _Q_CARD,
+    _Q_EVENING,
+    _Q_COVER,
+) = range(13)
 
 
 def _key(seed: int, question: int, when: Int64 | int, who: Int64) -> Int64:
@@ -97,3 +113,17 @@ def holiday(people: People, seed: int, day: date, leave: NDArray[np.bool_]) -> I
     gone = leave & (share(_key(seed, _Q_ABROAD, _week(day), _all(people))) < _HOLIDAY_ABROAD)
     dice = _key(seed, _Q_HOTEL, day.toordinal(), _all(people))
     return np.where(gone, outside.address("abroad", _country(people, seed, day), dice), 0)
+
+
+def evening(people: People, seed: int, day: date) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Who dials in once more after supper when at home, and at which hour on the wall, from half past seven to ten."""
+    dice = share(_key(seed, _Q_EVENING, day.toordinal(), _all(people)))
+    return dice < _EVENINGS, 19.5 + 2.5 * dice / _EVENINGS
+
+
+def role_today(people: People, seed: int, day: date) -> Int64:
+    """The department for which each person works: now and then somebody stands in for a colleague of another one of the site."""
+    dice = outside.scrambled(_key(seed, _Q_COVER, day.toordinal(), _all(people)))
+    first = np.searchsorted(people.site, people.site)
+    colleague = first + (dice >> 12) % np.bincount(people.site)[people.site]
+    return np.where(dice % 1000 < _STANDS_IN, people.role[colleague], people.role)
