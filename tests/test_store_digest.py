@@ -13,7 +13,7 @@ import pytest
 
 from detector.judge import digest
 from detector.judge.core import Core
-from detector.judge.findings import Changes, Deciles, NearMiss
+from detector.judge.findings import Changes, Deciles, NearMiss, first_episode
 from detector.judge.policy import Policy
 from detector.lanes import Lane, Message, Tools
 from detector.store import Store, digests, learning
@@ -161,6 +161,15 @@ def test_it_says_what_was_found_what_came_next_and_what_the_models_see(any_datab
     assert "The model auth-user sees something else than in training (difference 0.9)" in english
     assert "fw-rathaus" in german
     assert "Vorfall" not in german
+
+
+def test_what_came_back_is_of_the_day_too(any_database: TestDatabase, feed: Feed) -> None:
+    one = an_incident()
+    feed(opening(one))
+    again = replace(one, episode=2, episode_opened=NOW + 3 * DAY, updated=NOW + 3 * DAY)
+    feed(Changes(SHARD, updated=(again,), episodes=(replace(first_episode(again), number=2, opened=NOW + 3 * DAY),)))
+    found = [preview(feed.store.database, LIVE, "stadt", NOW + days * DAY + HOUR)["counts"]["n"] for days in (0, 2, 3, 5)]
+    assert found == [1, 0, 1, 0]
 
 
 def test_it_is_made_once_and_leaves_through_the_outbox(any_database: TestDatabase, feed: Feed) -> None:

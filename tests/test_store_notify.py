@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from detector.judge.policy import Policy
 from detector.judge.suppress import DAY, Seen, SuppressionError
 from detector.judge.windows import Window
 from detector.store import Store, learning, maintenance, suppressions
+from detector.store.migrate import shipped
 from detector.store.suppressions import Given
 from tests.postgres import TestDatabase
 from tests.test_store import HOUR, NOW, SHARD, an_incident
@@ -312,3 +314,15 @@ def test_a_window_added_later_marks_what_is_past_and_one_taken_away_marks_nothin
 def test_windows_that_left_the_horizon_stay(any_database: TestDatabase, feed: Feed) -> None:
     maintenance.follow(feed.store.database, [window(NOW - 2 * HOUR, NOW)], NOW)
     assert maintenance.follow(feed.store.database, [], NOW + 401 * DAY) == 1
+
+
+def test_the_view_of_incidents_is_that_of_its_own_migration_with_what_was_decided_at_the_end() -> None:
+    """A view can only be replaced whole: whoever changes one of the two texts must change the other."""
+    sql = dict(shipped())
+    before, after = (re.search(r"VIEW public\.incidents AS.*?(?=\nFROM store\.incidents AS i)", sql[name], re.S) for name in VIEWS)
+    assert before is not None
+    assert after is not None
+    assert after[0].startswith(f"{before[0]},\n    l.tenant IS NOT NULL AS learning,")
+
+
+VIEWS = ("0005_series.sql", "0006_people.sql")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from psycopg.rows import dict_row
 
 from detector.judge import digest
 from detector.judge.beside import KEPT, NEAR
@@ -107,12 +110,13 @@ def gather(
     zone = ZoneInfo(policy.zone(tenant))
     end = moment(until)
     begin = (end.astimezone(zone) - dt.timedelta(days=1)).astimezone(dt.UTC)  # the same time on yesterday's wall
-    counts, ordinary = _counts(connection, tenant, begin, end)
+    incidents = _of_the_day(connection, tenant, begin, end)
+    counts = _counts(incidents)
     near, expected = _near(connection, tenant, begin, end, zone)
     document: dict[str, Any] = {
         "tenant": tenant, "day": day.isoformat(), "since": _shown(begin, zone), "until": _shown(end, zone),
-        "counts": counts, "incidents": _incidents(connection, tenant, begin, end, zone),
-        "expected_false": round(expected, 2), "false_share": digest.false_share(expected, ordinary),
+        "counts": counts, "incidents": [one | {"time": _shown(one["time"], zone)} for one in incidents[:LISTED]],
+        "expected_false": round(expected, 2), "false_share": digest.false_share(expected, counts["by_chance"]),
         "near_misses": near, "silent": None if silent is None else list(silent), "learning": _learning(connection, tenant, end, zone),
         "drift": _drifts(connection, tenant, (end.astimezone(zone) - dt.timedelta(days=1)).date()),
     }  # fmt: skip
@@ -123,34 +127,30 @@ def _shown(at: dt.datetime, zone: ZoneInfo) -> str:
     return f"{at.astimezone(zone):%d.%m. %H:%M}"
 
 
-def _counts(connection: Connection, tenant: str, begin: dt.datetime, end: dt.datetime) -> tuple[dict[str, int], int]:
-    """Incidents of the span by what became of them, and how many rest on p-values that are probabilities."""
-    row = connection.execute(
-        """
-        SELECT count(*), count(*) FILTER (WHERE notification = 'sent'), count(*) FILTER (WHERE notification = 'held'),
-            count(*) FILTER (WHERE notification = 'suppressed'), count(*) FILTER (WHERE notification = 'maintenance'),
-            count(*) FILTER (WHERE notification = 'learning'), count(*) FILTER (WHERE got_in = 'yes'),
-            count(*) FILTER (WHERE NOT urgent AND model <> ALL(%s))
-        FROM store.incidents WHERE tenant = %s AND recorded >= %s AND recorded < %s
-        """,
-        (list(digest.RULED), tenant, begin, end),
-    ).fetchone()
-    assert row is not None
-    names = ("n", "sent", "held", "suppressed", "maintenance", "learning", "got_in")
-    return dict(zip(names, row[:7], strict=True)), int(row[7])
+def _of_the_day(connection: Connection, tenant: str, begin: dt.datetime, end: dt.datetime) -> list[dict[str, Any]]:
+    """Incidents that are new, by when they were read (a backlog's, too), and those that came back, by when; the worst first."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            """
+            SELECT id::text, episode_opened AS time, severity, title, notification, got_in,
+                NOT urgent AND model <> ALL(%(ruled)s) AS by_chance
+            FROM store.incidents
+            WHERE tenant = %(tenant)s
+                AND (recorded >= %(begin)s AND recorded < %(end)s
+                    OR episode > 1 AND episode_opened >= %(begin)s AND episode_opened < %(end)s)
+            ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END, worst_p, id
+            """,
+            {"ruled": list(digest.RULED), "tenant": tenant, "begin": begin, "end": end},
+        ).fetchall()
 
 
-def _incidents(connection: Connection, tenant: str, begin: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> list[dict[str, Any]]:
-    rows = connection.execute(
-        """
-        SELECT id::text, opened, severity, title, notification, got_in FROM store.incidents
-        WHERE tenant = %s AND recorded >= %s AND recorded < %s
-        ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END, worst_p, id LIMIT %s
-        """,
-        (tenant, begin, end, LISTED),
-    ).fetchall()
-    names = ("id", "time", "severity", "title", "notification", "got_in")
-    return [dict(zip(names, (row[0], _shown(row[1], zone), *row[2:]), strict=True)) for row in rows]
+def _counts(incidents: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """By what became of them; `by_chance`: those that rest on p-values that are probabilities."""
+    told = Counter(one["notification"] for one in incidents)
+    names = ("sent", "held", "suppressed", "maintenance", "learning")
+    got_in = sum(one["got_in"] == "yes" for one in incidents)
+    by_chance = sum(one["by_chance"] for one in incidents)
+    return {"n": len(incidents), "got_in": got_in, "by_chance": by_chance, **{name: told[name] for name in names}}
 
 
 def _near(connection: Connection, tenant: str, begin: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> tuple[list[dict[str, Any]], float]:

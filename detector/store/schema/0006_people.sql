@@ -101,6 +101,8 @@ CREATE TABLE store.deciles (
     PRIMARY KEY (shard, day, model)
 );
 
+CREATE INDEX ON store.incidents (shard, entity_value);
+
 CREATE TABLE store.digests (
     tenant text NOT NULL REFERENCES store.tenants,
     day date NOT NULL,                                          -- local day on whose morning it was made
@@ -212,8 +214,9 @@ listed AS (
     JOIN store.tenants AS t ON t.tenant = b.tenant
     WHERE b.place <= 50 AND NOT EXISTS (                        -- it crossed the line by itself that day: its incident is listed elsewhere
         SELECT FROM store.incidents AS i
+        JOIN store.episodes AS p ON p.incident = i.id
         WHERE i.shard = b.shard AND i.entity_kind = b.entity_kind AND i.entity_value = b.entity_value
-            AND i.opened < (b.day + 1)::timestamp AT TIME ZONE t.zone AND i.updated >= b.day::timestamp AT TIME ZONE t.zone
+            AND p.opened < (b.day + 1)::timestamp AT TIME ZONE t.zone AND p.updated >= b.day::timestamp AT TIME ZONE t.zone
     )
 )
 SELECT
