@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ WEAK, COMPANY = 0.05, 0.2  # shares: below the first nothing is told; what is no
 SAME = 0.4  # log2: two windows that differ by less than a third tell the same
 UTMOST = 6.0 - 1e-9  # rarity: the tails say no more
 Part = tuple[int, float, float]  # feature, share, rarity
+What = Literal["much", "rare", "this"]
 UNITS: dict[str, dict[str, str]] = {  # for features without a phrase of their own
     "attempts": {"de": "Versuche|n", "en": "attempts"}, "failures": {"de": "Fehlversuche|n", "en": "failures"},
     "events": {"de": "Ereignisse|n", "en": "events"}, "addresses": {"de": "Adressen", "en": "addresses"},
@@ -87,6 +89,8 @@ def _said(feature: Feature, phrase: Phrase, value: float, language: str) -> str:
         return sayings.odds(2.0 ** min(value, 60.0), language)
     if phrase.form == "factor":
         return number(2.0 ** min(value, 60.0), language)
+    if phrase.form == "count":
+        return sayings.whole(value, language)
     match feature.unit:
         case "bytes":
             return sayings.size(value, language)
@@ -108,7 +112,8 @@ def _reason(table: ModelTable, j: int, usual: tuple[float, float], value: float,
     for language in LANGUAGES:
         seen = phrase.clause(language).replace("{n}", _said(feature, phrase, observed, language))
         parts = [seen[0].upper() + seen[1:], _usual(feature, phrase, median, often, language)]
-        text[language] = ". ".join(["; ".join(filter(None, parts)), *filter(None, [_rare(table.name, rarity, language)])]) + "."
+        rare = _TOGETHER[language] if feature.direction == "context" else _rare(table.name, _what(feature, phrase), rarity, language)
+        text[language] = ". ".join(["; ".join(filter(None, parts)), *filter(None, [rare])]) + "."
     return Reason(feature.name, observed, often, rarity, share, text, median)
 
 
@@ -118,7 +123,9 @@ def _usual(feature: Feature, phrase: Phrase, median: float, often: float, langua
         return ""
     low, high = (_said(feature, phrase, value, language) for value in (median, often))
     if phrase.form == "factor":
-        return f"üblich ist höchstens das {high}-Fache" if language == "de" else f"usually at most {high} times"
+        return f"sonst höchstens das {high}-Fache" if language == "de" else f"otherwise at most {high} times"
+    if feature.direction == "context":
+        return f"üblich: meist {low}" if language == "de" else f"usually {low}"
     if low == high:
         return f"üblich: {_none(high, language)}" if language == "de" else f"usual: {_none(high, language)}"
     if feature.direction == "low":
@@ -130,18 +137,32 @@ def _none(shown: str, language: str) -> str:
     return ("keine" if language == "de" else "none") if shown == "0" else shown
 
 
-def _rare(model: str, rarity: float, language: str) -> str:
-    """Nothing for models whose p is no probability, and nothing that is not rare."""
+def _what(feature: Feature, phrase: Phrase) -> What:
+    """What of the feature is rare: that it is so much, that it is so rare, or simply this."""
+    if phrase.form in ("odds", "none"):
+        return "rare"
+    return "this" if feature.unit == "hours" else "much"
+
+
+_SHOWN: dict[What, dict[str, str]] = {
+    "much": {"de": "So viel zeigt {} {}", "en": "{} {} shows as much"},
+    "rare": {"de": "Etwas so Seltenes zeigt {} {}", "en": "{} {} shows anything as rare"},
+    "this": {"de": "So etwas zeigt {} {}", "en": "{} {} shows such a thing"},
+}
+
+
+def _rare(model: str, what: What, rarity: float, language: str) -> str:
+    """Nothing for models whose p is no probability."""
     if model in NO_PROBABILITY or model not in _ORDINARY:
         return ""
     if rarity < 1.0:
         return "Für sich allein ist das nicht selten" if language == "de" else "Not rare by itself"
-    shown = f"{sayings.odds(10.0**rarity, language)} {_ORDINARY[model][language]}"
-    if rarity >= UTMOST:
-        return f"So auffällig ist höchstens {shown}" if language == "de" else f"At most {shown} is as unusual"
-    return f"So auffällig ist nur {shown}" if language == "de" else f"Only {shown} is as unusual"
+    shown = f"{sayings.odds(10.0 ** min(rarity, 6.0), language)} {_ORDINARY[model][language]}"
+    only = ("höchstens" if language == "de" else "At most") if rarity >= UTMOST else ("nur" if language == "de" else "Only")
+    return _SHOWN[what][language].format(only, shown)
 
 
+_TOGETHER = {"de": "Ungewöhnlich ist es erst zusammen mit dem Übrigen", "en": "Unusual only together with the rest"}
 _ENTERED_LIMIT = {
     "de": f"Nicht gemeldet worden wäre die Anmeldung bei weniger als {RULE_FAILURES} Fehlversuchen davor "
     f"(von innen: {RULE_FAILURES_INSIDE}), mit öffentlichem Schlüssel, oder wenn sie von dort früher schon gelungen war.",
@@ -182,20 +203,16 @@ def _limit(table: ModelTable, limit: counterfactual.Limit) -> dict[str, str]:
     phrase = _phrase(table, feature)
     text: dict[str, str] = {}
     for language in LANGUAGES:
-        said, how = _said(feature, phrase, limit.amount, language), _HOW[limit.how][language]
-        if phrase.form == "unit":
-            clause = phrase.clause(language, dative=True).replace("{n}", said)
-            start = "Nicht gemeldet worden wäre es unter" if language == "de" else "Would not have been raised below"
-        elif phrase.form == "none":
-            clause = phrase.clause(language)
-            start = (
-                "Nicht gemeldet worden wäre es, wenn dies schwächer wäre:" if language == "de" else "Would not have been raised if weaker:"
-            )
-        else:
-            clause = f"{feature.text.de if language == 'de' else feature.text.en}: {_AT_MOST[phrase.form][language].format(said)}"
-            start = "Nicht gemeldet worden wäre es bei" if language == "de" else "Would not have been raised at"
-        text[language] = f"{start} {clause}{how}."
+        counted = phrase.form == "unit" and feature.unit != "share" and phrase.clause(language).startswith("{n}")
+        form = "counted" if counted else "none" if phrase.form == "none" else "measured"
+        said = _said(feature, phrase, limit.amount, language)
+        clause = phrase.clause(language, dative=counted).replace("{n}", said)
+        text[language] = f"{_QUIET[form][language]} {clause}{_HOW[limit.how][language]}."
     return text
 
 
-_AT_MOST = {"odds": {"de": "höchstens {}", "en": "at most {}"}, "factor": {"de": "höchstens das {}-Fache", "en": "at most {} times"}}
+_QUIET = {
+    "counted": {"de": "Nicht gemeldet worden wäre es unter", "en": "Would not have been raised below"},
+    "measured": {"de": "Die Schwelle liegt hier bei:", "en": "The threshold here is:"},
+    "none": {"de": "Nicht gemeldet worden wäre es, wenn dies schwächer wäre:", "en": "Would not have been raised if this were weaker:"},
+}

@@ -35,12 +35,16 @@ def whole(value: float, language: str) -> str:
 
 def size(value: float, language: str) -> str:
     """Bytes as people read them, decimal."""
+    if value < 0.5:
+        return "nichts" if language == "de" else "nothing"
     scale, unit = next(((scale, unit) for scale, unit in _BYTES if value >= scale), (1.0, "Byte" if language == "de" else "bytes"))
     return f"{number(value / scale, language)} {unit}"
 
 
 def span(seconds: float, language: str) -> str:
     """A duration in its largest unit, with one digit after the comma below ten."""
+    if seconds < 0.5:
+        return "gar nicht" if language == "de" else "not at all"
     length, one, many = next((unit for unit in _SPANS[language] if seconds >= unit[0]), _SPANS[language][-1])
     text = number(seconds / length, language)
     return f"{text} {one if text == '1' else many}"

@@ -15,8 +15,8 @@ from msgspec import Struct
 from detector.features.table import Text
 
 FOLDER = Path(__file__).parent
-# How {n} is said: as its unit asks, as 1 in N (of bits), as a factor (of doublings), or not at all.
-Form = Literal["unit", "odds", "factor", "none"]
+# How {n} is said: as its unit asks, as 1 in N (of bits), as a factor (of doublings), as a plain number, or not at all.
+Form = Literal["unit", "odds", "factor", "count", "none"]
 
 
 class Phrase(Struct, frozen=True, forbid_unknown_fields=True):
