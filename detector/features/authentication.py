@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from detector.features import bloom, slab
 from detector.features.bloom import Bloom
-from detector.features.counters import DAY, DISTINCT, HOUR, MINUTE, SECOND, TEN, decayed, distinct, elapsed, fading
+from detector.features.counters import BASE, DAY, DISTINCT, HOUR, MINUTE, SECOND, TEN, decayed, distinct, elapsed, fading, growth
 from detector.features.hashing import combine
 from detector.features.jit import part, word
 from detector.features.slab import Slab
@@ -26,7 +26,6 @@ RULE_FAILURES = 5  # since the source's last success: a success after so many is
 RULE_FAILURES_INSIDE = 20  # a client's address is a token of one day, so every morning it "never succeeded": mistyping is no alarm
 _SPELL = 300.0  # quiet seconds that end a spell
 _SESSION = 3600.0  # idle seconds after which a connection's key may mean another connection
-_BASE = 72.0  # hours of the service's memory
 
 # Numbers of a source; the first is its clock.
 CLOCK = slab.FIRST
@@ -63,11 +62,13 @@ class Attempts(NamedTuple):
     time: NDArray[np.int64]
     source: NDArray[np.uint64]
     inside: NDArray[np.uint8]
-    network: NDArray[np.uint64]  # configured network, or the address's /16 or /32
-    place: NDArray[np.uint64]  # configured network, 0 outside: the kind of network for the hours
+    network: NDArray[np.uint64]  # configured network, outside the provider, or the address's /16 or /32
+    whence: NDArray[np.uint8]  # the kind of network, 0..7, see authkernel.WHENCE
+    region: NDArray[np.uint64]  # of an outside address, 0 where unknown
     host: NDArray[np.uint64]
     user: NDArray[np.uint64]
     group: NDArray[np.uint64]
+    machine: NDArray[np.uint8]  # 1: a service or machine account
     method: NDArray[np.uint64]
     by_key: NDArray[np.uint8]  # public key or certificate
     outcome: NDArray[np.uint8]  # 0 = no attempt
@@ -163,15 +164,6 @@ def succeed(state: Logins, e: Attempts, i: int, slot: int) -> bool:
 
 
 @part
-def _growth(recent: float, base: float, watched: float, hours: float) -> float:
-    """log2 of recent arrivals (decayed over `hours`) over what the rate of the last three days would give after `watched` hours."""
-    known = 1.0 - float(np.exp2(-watched / _BASE))
-    rate = base / (_BASE * max(known, 1e-9))
-    expected = rate * hours * (1.0 - float(np.exp2(-watched / hours)))
-    return math.log2((recent + 1.0) / (expected + 1.0))
-
-
-@part
 def _account_growth(state: Logins, e: Attempts, i: int) -> tuple[float, bool]:
     """How much faster than in the last days new sources come to this account here, and whether that just became so."""
     s, t = state.targets, e.time[i]
@@ -182,13 +174,13 @@ def _account_growth(state: Logins, e: Attempts, i: int) -> tuple[float, bool]:
     if s.num[slot, _WATCHED] == 0.0:
         s.num[slot, _WATCHED] = t
     day = decayed(s, slot, _ARRIVED, seconds, fading(seconds, DAY), arrived)
-    base = decayed(s, slot, _ARRIVED_BASE, seconds, fading(seconds, _BASE * HOUR), arrived)
+    base = decayed(s, slot, _ARRIVED_BASE, seconds, fading(seconds, BASE * HOUR), arrived)
     watched = max(0.0, (t - s.num[slot, _WATCHED]) / SECOND / HOUR)
-    growth = _growth(day, base, watched, 24.0)
-    grows = growth >= 2.0 and day >= 3.0 and (s.num[slot, _MARKED] == 0.0 or t - s.num[slot, _MARKED] > DAY * SECOND)
+    doublings = growth(day, base, watched, 24.0, 1.0)
+    grows = doublings >= 2.0 and day >= 3.0 and (s.num[slot, _MARKED] == 0.0 or t - s.num[slot, _MARKED] > DAY * SECOND)
     if grows:
         s.num[slot, _MARKED] = t
-    return growth, grows
+    return doublings, grows
 
 
 @part
@@ -197,7 +189,7 @@ def service(state: Logins, e: Attempts, i: int, failed: float, x: NDArray[np.flo
 
     Only growth: how much noise is usual differs from host to host by orders of magnitude. False below 10 sources a day.
     """
-    growth, grows = _account_growth(state, e, i)
+    doublings, grows = _account_growth(state, e, i)
     s, t = state.services, e.time[i]
     slot = slab.slot_of(s, e.host[i], t)
     seconds = elapsed(s, slot, t)
@@ -205,13 +197,13 @@ def service(state: Logins, e: Attempts, i: int, failed: float, x: NDArray[np.flo
     if s.num[slot, _FIRST_NEW] == 0.0:
         s.num[slot, _FIRST_NEW] = t
     watched = max(0.0, (t - s.num[slot, _FIRST_NEW]) / SECOND / HOUR)
-    ten, hour, day, base = fading(seconds, TEN), fading(seconds, HOUR), fading(seconds, DAY), fading(seconds, _BASE * HOUR)
+    ten, hour, day, base = fading(seconds, TEN), fading(seconds, HOUR), fading(seconds, DAY), fading(seconds, BASE * HOUR)
     known = decayed(s, slot, _NEW_BASE, seconds, base, arrived)
-    x[0] = _growth(decayed(s, slot, _NEW, seconds, ten, arrived), known, watched, TEN / HOUR)
-    x[1] = _growth(decayed(s, slot, _NEW + 1, seconds, hour, arrived), known, watched, 1.0)
-    x[2] = _growth(decayed(s, slot, _NEW + 2, seconds, day, arrived), known, watched, 24.0)
+    x[0] = growth(decayed(s, slot, _NEW, seconds, ten, arrived), known, watched, TEN / HOUR, 1.0)
+    x[1] = growth(decayed(s, slot, _NEW + 1, seconds, hour, arrived), known, watched, 1.0, 1.0)
+    x[2] = growth(decayed(s, slot, _NEW + 2, seconds, day, arrived), known, watched, 24.0, 1.0)
     tries = decayed(s, slot, _TRIES_BASE, seconds, base, failed)
-    x[3] = _growth(decayed(s, slot, _TRIES, seconds, hour, failed), tries, watched, 1.0)
-    x[4] = growth
+    x[3] = growth(decayed(s, slot, _TRIES, seconds, hour, failed), tries, watched, 1.0, 1.0)
+    x[4] = doublings
     x[5] = decayed(s, slot, _GROWING, seconds, hour, 1.0 if grows else 0.0)
     return distinct(s, slot, _SOURCES, _S0, t, DAY, e.source[i]) >= MIN_SOURCES
