@@ -16,7 +16,7 @@ from detector.features import bloom, slab
 from detector.features.bloom import Bloom
 from detector.features.counters import BASE, DAY, DISTINCT, HOUR, MINUTE, SECOND, TEN, decayed, distinct, elapsed, fading, growth
 from detector.features.hashing import combine
-from detector.features.jit import part, word
+from detector.features.jit import once, word
 from detector.features.slab import Slab
 
 SUCCESS, FAILURE = 1, 2
@@ -80,7 +80,7 @@ class Attempts(NamedTuple):
     seen: NDArray[np.uint64]  # (n, 4): account, provider, region, band; 0 without such a memory
 
 
-@part
+@once
 def new_attempts(state: Logins, e: Attempts, i: int) -> float:
     """How many attempts event i adds to those already reported for its connection."""
     if e.outcome[i] == 0:
@@ -100,7 +100,7 @@ def new_attempts(state: Logins, e: Attempts, i: int) -> float:
     return _grown(s, slot, CLOCK + 1 + min(7, int(np.int64(e.kind[i]))), count)
 
 
-@part
+@once
 def _grown(s: Slab, slot: int, place: int, count: float) -> float:
     largest = 0.0
     for j in range(CLOCK + 1, CLOCK + 9):
@@ -109,7 +109,7 @@ def _grown(s: Slab, slot: int, place: int, count: float) -> float:
     return max(0.0, float(s.num[slot, place]) - largest)
 
 
-@part
+@once
 def source(state: Logins, e: Attempts, i: int, attempts: float, novelty: float, x: NDArray[np.float64]) -> int:
     """The source's counters after event i, into x (12); a success shows what went before it. Returns the slot."""
     s, t = state.sources, e.time[i]
@@ -136,7 +136,7 @@ def source(state: Logins, e: Attempts, i: int, attempts: float, novelty: float, 
     return slot
 
 
-@part
+@once
 def _note_failures(s: Slab, slot: int, t: np.int64, failed: float) -> None:
     if s.num[slot, _BEGAN] == 0.0:
         s.num[slot, _BEGAN] = t
@@ -146,7 +146,7 @@ def _note_failures(s: Slab, slot: int, t: np.int64, failed: float) -> None:
     s.num[slot, SINCE] += failed
 
 
-@part
+@once
 def succeed(state: Logins, e: Attempts, i: int, slot: int) -> bool:
     """A success: the source's run of failures ends. Whether the rule "success after failures" holds."""
     s = state.sources
@@ -163,7 +163,7 @@ def succeed(state: Logins, e: Attempts, i: int, slot: int) -> bool:
     return rule
 
 
-@part
+@once
 def _account_growth(state: Logins, e: Attempts, i: int) -> tuple[float, bool]:
     """How much faster than in the last days new sources come to this account here, and whether that just became so."""
     s, t = state.targets, e.time[i]
@@ -183,7 +183,7 @@ def _account_growth(state: Logins, e: Attempts, i: int) -> tuple[float, bool]:
     return doublings, grows
 
 
-@part
+@once
 def service(state: Logins, e: Attempts, i: int, failed: float, x: NDArray[np.float64]) -> bool:
     """How the attacked service's failed attempts, from sources that never succeeded, grow against its own past, into x (6).
 

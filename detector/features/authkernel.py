@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -11,7 +9,7 @@ from numpy.typing import NDArray
 from detector.decode import ecs
 from detector.features import authentication, bloom, habits, logins, slab
 from detector.features.authentication import FAILURE, KNOWN_SUCCESS, SINCE, SUCCESS, Attempts, Logins
-from detector.features.calendar import hour_bins
+from detector.features.calendar import Calendar
 from detector.features.columns import SOURCE_INSIDE, sides
 from detector.features.hashing import address_ids, combine, network_ids, text_ids, words
 from detector.features.jit import borrow, kernel, part
@@ -47,7 +45,7 @@ def _outcomes(events: pl.DataFrame) -> NDArray[np.uint8]:
     return np.where((action == 1) | ((action == 2) & (outcome == FAILURE)), outcome, 0).astype(np.uint8)
 
 
-def attempts(events: pl.DataFrame, time: NDArray[np.int64], zone: ZoneInfo) -> Attempts:
+def attempts(events: pl.DataFrame, time: NDArray[np.int64], calendar: Calendar) -> Attempts:
     """The columns of authentication events; `time` is the event time in µs, limited by the caller."""
     listed = text_ids(events, "source.network")
     inside = (sides(events) & SOURCE_INSIDE).astype(np.uint8)
@@ -67,7 +65,7 @@ def attempts(events: pl.DataFrame, time: NDArray[np.int64], zone: ZoneInfo) -> A
         text_ids(events, "source.geo.region_iso_code"), host, np.where(target != 0, target, user),
         group, words(events, "user.kind", _MACHINES), text_ids(events, "authentication.method"), words(events, "authentication.method", _METHODS_BY_KEY), _outcomes(events),
         ecs.numbers(events, "session.key").astype(np.uint64, copy=False), ecs.numbers(events, "attempt.kind").astype(np.uint8, copy=False),
-        ecs.numbers(events, "attempt.count").astype(np.uint16, copy=False), hour_bins(time, zone),
+        ecs.numbers(events, "attempt.count").astype(np.uint16, copy=False), calendar.hours(time)[0],
         ecs.numbers(events, "event.epoch").astype(np.int32, copy=False), np.stack(seen, axis=1).astype(np.uint64, copy=False),
     )  # fmt: skip
 

@@ -29,6 +29,12 @@ def part(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return cast(Callable[_P, _R], made)
 
 
+def once(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Compiled as a piece of its only caller: no call, which for a memory of many arrays costs as much as the work, and no compilation
+    of its own. Called from several places it would be compiled several times."""
+    return cast(Callable[_P, _R], numba.njit(inline="always", nogil=True, error_model="numpy")(function))
+
+
 def word(number: int) -> int:
     """A constant that kernels take as int64: a plain Python int is a type of its own to numba, and each one a new compilation."""
     return cast(int, np.int64(number))

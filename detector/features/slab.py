@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.features.jit import borrow, kernel, part
+from detector.features.jit import borrow, kernel, once, part
 
 SKETCH = 12  # words of a sketch
 IDLE = 3 * 86_400_000_000.0  # µs
@@ -41,7 +41,8 @@ def fresh(numbers: int, sketches: int, limit: int) -> Slab:
 
 
 def _allocate(rows: int, info: NDArray[np.int64]) -> Slab:
-    word = np.zeros((rows, FIRST + int(info[NUMBERS]) + SKETCH * int(info[SKETCHES])), np.uint64)
+    """Space for `rows` rows (a power of two, as the hash needs), or for as many as there may ever be."""
+    word = np.zeros((min(rows, int(info[LIMIT])), FIRST + int(info[NUMBERS]) + SKETCH * int(info[SKETCHES])), np.uint64)
     return Slab(np.zeros((2 * rows, 2), np.uint64), word, word.view(np.float64), word.view(np.uint8), info)
 
 
@@ -57,10 +58,10 @@ def room(slab: Slab, margin: int) -> Slab:
     """The slab, larger if the next `margin` insertions would not fit."""
     if not crowded(slab, margin):
         return slab
-    return of_rows(slab.word[: slab.info[HIGH]], slab.info, 2 * len(slab.word))
+    return of_rows(slab.word[: slab.info[HIGH]], slab.info, len(slab.places))
 
 
-@part
+@once
 def lent(slab: Slab) -> Slab:
     """The slab for use inside one kernel call, see `jit.borrow`."""
     return Slab(borrow(slab.places), borrow(slab.word), borrow(slab.num), borrow(slab.byte), borrow(slab.info))
@@ -71,7 +72,7 @@ def crowded(slab: Slab, margin: int) -> bool:
     """Whether `margin` insertions might not fit: then the arrays must grow first."""
     high = slab.info[HIGH]
     # At most `limit` slots are ever taken: an insertion beyond it takes a freed one.
-    return bool(high + margin > len(slab.word) and high < slab.info[LIMIT])
+    return bool(high + margin > len(slab.word) and len(slab.word) < slab.info[LIMIT])
 
 
 @kernel
@@ -117,7 +118,7 @@ def _forget(slab: Slab, slot: int) -> None:
     slab.info[LIVE] -= 1
 
 
-@part
+@once
 def _turn(slab: Slab) -> int:
     """Move the hand on by one slot and return the slot it stood at."""
     slot = int(slab.info[HAND])
@@ -125,7 +126,7 @@ def _turn(slab: Slab) -> int:
     return slot
 
 
-@part
+@once
 def _make_room(slab: Slab, now: np.int64) -> None:
     if slab.info[HIGH] == 0:
         return
@@ -161,7 +162,7 @@ def slot_of(slab: Slab, key: np.uint64, now: np.int64) -> int:
     return slot
 
 
-@part
+@once
 def _insert(slab: Slab, key: np.uint64, now: np.int64) -> int:
     _make_room(slab, now)
     slot = int(slab.info[FREE])
@@ -200,5 +201,5 @@ def nbytes(slab: Slab) -> int:
 def grown_to_limit(slab: Slab) -> Slab:
     """The slab as large as it can ever become; for reckoning memory."""
     while len(slab.word) < slab.info[LIMIT]:
-        slab = of_rows(slab.word[: slab.info[HIGH]], slab.info, 2 * len(slab.word))
+        slab = of_rows(slab.word[: slab.info[HIGH]], slab.info, len(slab.places))
     return slab
