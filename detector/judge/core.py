@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from detector import features
 from detector.config import Config
@@ -73,7 +75,17 @@ def _changes(shard: str, events: pl.DataFrame, flags: Flags, touched: list[Touch
         evidence=evidence.gather(events, flags, touched),
         samples=evidence.sample(events, flags, touched),
         notify=tuple(one.case.incident.id for one in touched if one.wants),
+        rows=_rows(flags, touched),
     )
+
+
+def _rows(flags: Flags, touched: list[Touched]) -> dict[str, NDArray[np.int64]]:
+    """Which events of the batch are whose, for benches that know the truth of each line; the store does not keep it."""
+    found: dict[str, NDArray[np.int64]] = {}
+    for one in touched:  # an incident that closed and opened again within a batch is touched twice
+        id_, events = one.case.incident.id, flags.event[one.rows]
+        found[id_] = np.concatenate([found[id_], events]) if id_ in found else events
+    return found
 
 
 @dataclass(frozen=True, slots=True)
