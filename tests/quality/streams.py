@@ -46,7 +46,7 @@ def of_host(host: Recorded, field: Field, count: int) -> Result:
     rng = np.random.default_rng([2026, len(host.name), *host.name.encode()])
     staff = people(rng)
     logins = working(rng, staff, stream.first, stream.last, host.zone)
-    scene = Scene(stream, staff, logins, Sshd("localhost", ZoneInfo(host.zone)), rng)
+    scene = Scene(stream, staff, logins, Sshd(stream.machine, ZoneInfo(host.zone)), rng)
     lines, times, _ = spoken(staff, logins, scene.sshd)
     parts = [*stream.lines, records_of(STAFF, lines, times)]
     found: Result = {"staff_logins": len(logins), "owner_lines": stream.label["auth"].count("owner"), "candidates": {}}

@@ -89,7 +89,7 @@ TUNED: dict[str, tuple[Rule, ...]] = {
         {"failures_since_success": 4, "spells_since_success": 3},
         {"users_failed_24h": 4},
     ),
-    "auth-user": ({"own_network": 3.5, "novelty": 12.0}, {"own_region": 3.0, "own_hour": 2.0}),
+    "auth-user": ({"elsewhere": 15.0}, {"strange": 17.0}),
     "auth-service": ({"growth_1h": 1.6}, {"growth_10m": 3.0}),
     "firewall-source": ({"ports_1h": 12}, {"ports_10m": 8}),
     "firewall-pair": (),

@@ -7,6 +7,7 @@ the way; the injected episodes (`streams_episodes`) are the harder test.
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,6 +63,12 @@ class Stream:
     bursts: NDArray[np.int64]  # start, µs
     scans: NDArray[np.int64]
     first: int  # time of the file's first line, µs: a gateway without a clock writes lines of an earlier day after it
+
+    @property
+    def machine(self) -> str:
+        """The name that most of its lines carry."""
+        names = [self.lines[0].value(row).split(b" ")[:5] for row in range(0, len(self.lines[0]), 97)]
+        return Counter(next(word for word in words[3:] if word != b"") for words in names).most_common(1)[0][0].decode()
 
     @property
     def last(self) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 from detector import features
 from detector.decode import ecs
 from detector.features import FeatureState, Rows
+from detector.features.calendar import Calendar
 from detector.features.table import ModelTable
 from detector.judge.core import ShardState, judge
+from detector.judge.findings import Changes
 from detector.judge.flags import flagged
 from detector.judge.models import Scored
 from detector.records import Records
@@ -50,17 +53,18 @@ class Replayed:
 def replayed(stream: Stream, parts: Sequence[Records], tables: Mapping[str, ModelTable], *, profile: bool) -> Replayed:
     """`profile`: endless tokens, and the account model's vectors are the yardstick's; otherwise as the product is shipped."""
     events = route(parts, stream.host.zone, stable=profile)
-    state = FeatureState.fresh(ENTITIES, stream.host.zone)
-    return _placed(stream, events, _vectors(stream, events, features.step(state, events, tables), tables, profile=profile))
+    state = FeatureState.fresh(ENTITIES, _calendar(stream))
+    return _placed(stream, events, _vectors(stream, events, features.step(state, events, tables), profile=profile))
 
 
-def _vectors(
-    stream: Stream, events: pl.DataFrame, found: Mapping[str, Rows], tables: Mapping[str, ModelTable], *, profile: bool
-) -> dict[str, Rows]:
+def _calendar(stream: Stream) -> Calendar:
+    return Calendar.of(stream.host.zone)
+
+
+def _vectors(stream: Stream, events: pl.DataFrame, found: Mapping[str, Rows], *, profile: bool) -> dict[str, Rows]:
     if not profile or "auth-source" not in found:
         return dict(found)
-    failures = tables["auth-source"].names.index("failures_since_success")
-    return {**found, "auth-user": streams_profile.of_events(events, found["auth-source"], failures, ZoneInfo(stream.host.zone))}
+    return {**found, "auth-user": streams_profile.of_events(events, found["auth-source"], ZoneInfo(stream.host.zone))}
 
 
 def _placed(stream: Stream, events: pl.DataFrame, vectors: Mapping[str, Rows]) -> Replayed:
@@ -118,26 +122,38 @@ def _soon(run: Replayed, hit: NDArray[np.bool_]) -> Figures:
 
 
 def _incidents(run: Replayed, candidate: Candidate, scored: Mapping[str, Scored]) -> Figures:
-    """How many open on each day of the test, and whose event opens them."""
-    changes = judge(ShardState.fresh(SHARD, ENTITIES, run.stream.host.zone), run.events, scored, candidate.models)
-    opened = [incident for incident in changes.opened if incident.opened >= run.stream.begins]
-    days = np.array([(incident.opened - run.stream.begins) // DAY for incident in opened], np.int64)
+    """How many begin on each day of the test (a repeat of a series counts as one), and whose event begins them."""
+    changes = judge(ShardState.fresh(SHARD, ENTITIES, _calendar(run.stream)), run.events, scored, candidate.models)
+    known = {incident.id: incident for incident in changes.opened}
+    begun = [(known[id_], opened) for id_, opened in _starts(changes) if opened >= run.stream.begins]
+    days = np.array([(opened - run.stream.begins) // DAY for _, opened in begun], np.int64)
     by = {"owner": 0, "staff": 0, "system": 0, "noise": 0}
     texts = []
-    for incident in opened:
-        who = _whose(run.stream, changes.samples[incident.id][0].topic, changes.samples[incident.id][0].offset)
+    for incident, opened in begun:
+        rows = changes.rows[incident.id]
+        first = int(rows[np.argmax(run.time[rows] >= opened)])
+        who = _whose(run, first)
         by[who] += 1
         if who != "noise":
-            texts.append(f"{who}: {incident.title['en']} ({incident.model}, {incident.reasons[0].text['en'] if incident.reasons else ''})")
-    models = {name: sum(incident.model == name for incident in opened) for name in {incident.model for incident in opened}}
+            texts.append(f"{who}: {incident.title['en']} ({incident.model}: {incident.reasons[0].text['en'] if incident.reasons else ''})")
+    models = dict(Counter(incident.model for incident, _ in begun))
     return {
-        "days": round(run.stream.days, 1), "incidents": len(opened), "incidents_a_day": round(len(opened) / run.stream.days, 2),
+        "days": round(run.stream.days, 1), "incidents": len(begun), "incidents_a_day": round(len(begun) / run.stream.days, 2),
         "incidents_most": int(np.bincount(days).max()) if len(days) > 0 else 0, "opened_by": by, "opened_of": models, "honest_texts": texts,
     }  # fmt: skip
 
 
-def _whose(stream: Stream, topic: str, offset: int) -> str:
-    label = "staff" if topic == STAFF else stream.label[topic][offset]
+def _starts(changes: Changes) -> list[tuple[str, int]]:
+    """(incident, opened in µs) of everything that would stand in a day's list."""
+    episodes = getattr(changes, "episodes", ())
+    if len(episodes) > 0:
+        return [(episode.incident, episode.opened) for episode in episodes]
+    return [(incident.id, incident.opened) for incident in changes.opened]
+
+
+def _whose(run: Replayed, event: int) -> str:
+    topic, offset = TOPICS[int(run.topic[event])], int(run.offset[event])
+    label = "staff" if topic == STAFF else run.stream.label[topic][offset]
     return label if label in ("owner", "staff", "system") else "noise"
 
 
@@ -156,14 +172,15 @@ def _honest(run: Replayed, hit: NDArray[np.bool_]) -> Figures:
 
 
 def calibration(run: Replayed, candidate: Candidate) -> dict[str, Figures]:
-    """By model: honest rows, and how many have a p at or below 1e-2, 1e-3, 1e-4."""
-    honest = honest_rows(run)
+    """By model and kind of people: honest rows, and how many have a p at or below 1e-2, 1e-3, 3e-4, 1e-4."""
+    honest, staff = honest_rows(run), run.of(STAFF)
     found = {}
     for name, scored in candidate.scored(run.events, run.vectors).items():
         if name == "auth-service":
             continue  # its rows are the noise
-        p = scored.p[honest[scored.rows.row] & (scored.rows.weight > 0)]
-        found[name] = {"rows": len(p)} | {f"{level:g}": int((p <= level).sum()) for level in (1e-2, 1e-3, 3e-4, 1e-4)}
+        for who, mine in (("real", honest & ~staff), ("staff", honest & staff)):
+            p = scored.p[mine[scored.rows.row] & (scored.rows.weight > 0)]
+            found[f"{name}, {who}"] = {"rows": len(p)} | {f"{level:g}": int((p <= level).sum()) for level in (1e-2, 1e-3, 3e-4, 1e-4)}
     return found
 
 
@@ -186,7 +203,7 @@ class Window:
 
 def sprayed(base: Replayed, injected: pl.DataFrame, episodes: Sequence[Episode], tables: Mapping[str, ModelTable]) -> list[Window]:
     """The base stream's memory at each spray's start, then both together for 12 hours at most."""
-    state, done, windows = FeatureState.fresh(ENTITIES, base.stream.host.zone), 0, []
+    state, done, windows = FeatureState.fresh(ENTITIES, _calendar(base.stream)), 0, []
     offsets = injected["log.offset"].cast(pl.Int64).to_numpy()
     for episode in sorted(episodes, key=lambda one: one.start):
         begin, end = np.searchsorted(base.time, [episode.start, min(episode.start + LONG, episode.times[-1] + 1)])
@@ -213,7 +230,3 @@ def sprays_found(windows: Sequence[Window], base: Replayed, candidate: Candidate
         a, b = np.searchsorted(by_chance, [start, start + SOON])
         found.append((window.episode.size, minutes, bool(b > a)))
     return found
-
-
-def without_models(run: Replayed, names: Sequence[str]) -> Replayed:
-    return replace(run, vectors={name: rows for name, rows in run.vectors.items() if name not in names})

@@ -170,7 +170,7 @@ def spoken(staff: list[Person], logins: Logins, sshd: Sshd) -> tuple[list[bytes]
     return lines, np.array(times, np.int64), np.array(whose, np.int64)
 
 
-def reference(seed: int, tenants: int = 24, days: int = 30, sloppy: float = 1.5) -> list[Logins]:
+def reference(seed: int, tenants: int = 24, days: int = 30, sloppy: float = 1.0) -> list[Logins]:
     """Honest logins of tenants of the streams' size: 24 of 14 people are the 300 that a p-value needs (streams.md no. 2)."""
     rng = np.random.default_rng([7, seed])
     begin = 1_600_000_000 * SECOND

@@ -70,7 +70,11 @@ def terminal(found: Mapping[str, Any]) -> str:
         widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
         lines += ["", _heading(name, host)]
         lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
-        lines += [f"calibration: {host['calibration']}", f"calibration, none: {host['none']['calibration']}"]
+        lines += [
+            f"calibration, {mode}: {figures}" for mode, figures in (("profile", host["calibration"]), ("none", host["none"]["calibration"]))
+        ]
+        for candidate, figures in [*host["candidates"].items(), ("none", host["none"])]:
+            lines += [f"opened in error, {candidate}: {text}" for text in figures["honest_texts"]] if candidate != "naive rules" else []
     return "\n".join(lines) + "\n"
 
 
