@@ -16,7 +16,7 @@ from detector.features import bloom, slab
 from detector.features.bloom import Bloom
 from detector.features.counters import BASE, DAY, DISTINCT, HOUR, MINUTE, SECOND, TEN, decayed, distinct, elapsed, fading, growth
 from detector.features.hashing import combine
-from detector.features.jit import once, word
+from detector.features.jit import part, piece, word
 from detector.features.slab import Slab
 
 SUCCESS, FAILURE = 1, 2
@@ -82,7 +82,7 @@ class Attempts(NamedTuple):
     seen: NDArray[np.uint64]  # (n, 4): account, provider, region, band; 0 without such a memory
 
 
-@once
+@piece
 def new_attempts(state: Logins, e: Attempts, i: int) -> float:
     """How many attempts event i adds to those already reported for its connection."""
     if e.outcome[i] == 0:
@@ -102,7 +102,7 @@ def new_attempts(state: Logins, e: Attempts, i: int) -> float:
     return _grown(s, slot, CLOCK + 1 + min(7, int(np.int64(e.kind[i]))), count)
 
 
-@once
+@part
 def _grown(s: Slab, slot: int, place: int, count: float) -> float:
     largest = 0.0
     for j in range(CLOCK + 1, CLOCK + 9):
@@ -111,7 +111,7 @@ def _grown(s: Slab, slot: int, place: int, count: float) -> float:
     return max(0.0, float(s.num[slot, place]) - largest)
 
 
-@once
+@piece
 def source(state: Logins, e: Attempts, i: int, attempts: float, novelty: float, x: NDArray[np.float64]) -> int:
     """The source's counters after event i, into x (19); a success shows what went before it. Returns the slot."""
     s, t = state.sources, e.time[i]
@@ -144,7 +144,7 @@ def source(state: Logins, e: Attempts, i: int, attempts: float, novelty: float, 
     return slot
 
 
-@once
+@piece
 def _distincts(s: Slab, slot: int, e: Attempts, i: int, failed: bool, x: NDArray[np.float64]) -> None:
     """Distinct accounts failed (hour, day), hosts (day, hour), accounts of any outcome and services by ticket (hour) into x[5:11]."""
     for k in range(_DISTINCTS):
@@ -155,7 +155,7 @@ def _distincts(s: Slab, slot: int, e: Attempts, i: int, failed: bool, x: NDArray
         x[5 + k] = distinct(s, slot, _COUNTS + k * DISTINCT, _S + k, e.time[i], window, key)
 
 
-@once
+@part
 def _note_failures(s: Slab, slot: int, t: np.int64, failed: float) -> None:
     if s.num[slot, _BEGAN] == 0.0:
         s.num[slot, _BEGAN] = t
@@ -165,7 +165,7 @@ def _note_failures(s: Slab, slot: int, t: np.int64, failed: float) -> None:
     s.num[slot, SINCE] += failed
 
 
-@once
+@piece
 def succeed(state: Logins, e: Attempts, i: int, slot: int) -> bool:
     """A success: the source's run of failures ends. Whether the rule "success after failures" holds."""
     s = state.sources
@@ -183,7 +183,7 @@ def succeed(state: Logins, e: Attempts, i: int, slot: int) -> bool:
     return rule
 
 
-@once
+@piece
 def _account_growth(state: Logins, e: Attempts, i: int) -> tuple[float, bool, float]:
     """How much faster than in the last days new sources come to this account here, whether that just became so, and
     1 for a source that comes to it for the first time if the account has ever been used."""
@@ -205,7 +205,7 @@ def _account_growth(state: Logins, e: Attempts, i: int) -> tuple[float, bool, fl
     return doublings, grows, arrived if used else 0.0
 
 
-@once
+@piece
 def service(state: Logins, e: Attempts, i: int, x: NDArray[np.float64]) -> bool:
     """How the attacked service's failed attempts, from sources that never succeeded, grow against its own past, into x (6).
 

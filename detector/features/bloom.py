@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.features.hashing import mix
-from detector.features.jit import borrow, kernel, once, part
+from detector.features.jit import borrow, kernel, part
 
 GENERATION = 15 * 86_400_000_000  # µs
 LAYERS = 6
@@ -57,7 +57,7 @@ def room(bloom: Bloom) -> Bloom:
     return Bloom(bits, bloom.info)
 
 
-@once
+@part
 def lent(bloom: Bloom) -> Bloom:
     """The filter for use inside one kernel call, see `jit.borrow`."""
     return Bloom(borrow(bloom.bits), borrow(bloom.info))
@@ -68,7 +68,7 @@ def dump(bloom: Bloom) -> dict[str, NDArray[np.generic]]:
     return {"bits": bloom.bits[: 8 * _start(int(bloom.info[LAYER]) + 1)], "info": bloom.info}
 
 
-@once
+@part
 def _has(bloom: Bloom, key: np.uint64, layer: int) -> bool:
     block = 8 * (_start(layer) + np.int64(key & np.uint64((_FIRST << 2 * layer) - 1)))
     probe = mix(key)

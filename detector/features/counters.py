@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.features.jit import once, part
+from detector.features.jit import part
 from detector.features.slab import FIRST, NUMBERS, SKETCH, Slab
 
 SECOND = 1_000_000  # µs
@@ -22,7 +22,7 @@ _REGISTERS = 96
 _BIAS = 0.7213 / (1 + 1.079 / _REGISTERS)
 
 
-@once
+@part
 def elapsed(slab: Slab, slot: int, t: np.int64) -> float:
     """Seconds since the entity's clock (its first number), which moves on to t unless the event is late: then negative."""
     last = float(slab.num[slot, FIRST])
@@ -34,7 +34,7 @@ def elapsed(slab: Slab, slot: int, t: np.int64) -> float:
     return (t - last) / SECOND
 
 
-@once
+@part
 def fading(seconds: float, half_life: float) -> float:
     """What is left of 1 after so many seconds, or of a late event's weight by now."""
     return float(np.exp2(-abs(seconds) / half_life)) if seconds != 0.0 else 1.0
@@ -49,7 +49,7 @@ def decayed(slab: Slab, slot: int, place: int, seconds: float, factor: float, am
     return value
 
 
-@once
+@part
 def _sketch(slab: Slab, sketch: int) -> int:
     """The first word of a sketch within its row."""
     return FIRST + int(slab.info[NUMBERS]) + sketch * SKETCH
@@ -73,7 +73,7 @@ def _register(slab: Slab, slot: int, place: int, sketch: int, key: np.uint64) ->
     return False
 
 
-@once
+@part
 def _estimate(slab: Slab, slot: int, place: int) -> float:
     raw = _BIAS * _REGISTERS * _REGISTERS / float(slab.num[slot, place + HARMONIC])
     empty = float(slab.num[slot, place + EMPTY])
@@ -82,7 +82,7 @@ def _estimate(slab: Slab, slot: int, place: int) -> float:
     return raw
 
 
-@once
+@part
 def _to_registers(slab: Slab, slot: int, place: int, sketch: int) -> None:
     first = _sketch(slab, sketch)
     keys = np.empty(SKETCH, np.uint64)
@@ -95,7 +95,7 @@ def _to_registers(slab: Slab, slot: int, place: int, sketch: int) -> None:
         _register(slab, slot, place, sketch, keys[i])
 
 
-@once
+@part
 def _rotate(slab: Slab, slot: int, place: int, sketch: int, t: np.int64, window: float) -> None:
     age = (t - slab.num[slot, place + START]) / SECOND
     if slab.num[slot, place + START] == 0.0 or age > window:
@@ -120,7 +120,7 @@ def distinct(slab: Slab, slot: int, place: int, sketch: int, t: np.int64, window
     return max(float(slab.num[slot, place + NOW]), float(slab.num[slot, place + BEFORE]))
 
 
-@once
+@part
 def _add(slab: Slab, slot: int, place: int, sketch: int, key: np.uint64) -> None:
     first = _sketch(slab, sketch)
     if slab.num[slot, place + HARMONIC] == 0.0:
@@ -138,13 +138,13 @@ def _add(slab: Slab, slot: int, place: int, sketch: int, key: np.uint64) -> None
         slab.num[slot, place + NOW] = max(slab.num[slot, place + NOW], _estimate(slab, slot, place))
 
 
-@once
+@part
 def bits(count: float, total: float) -> float:
     """Rarity of something seen `count` times among `total`, in bits; 1 bit when nothing is known."""
     return -math.log2((count + 0.5) / (total + 1.0))
 
 
-@once
+@part
 def mature(clock: NDArray[np.int64]) -> float:
     """How much novelty means in a shard watched since clock[2] until clock[0] (µs): nothing at first, in full after two days."""
     return min(1.0, max(0.0, float(clock[0] - clock[2]) / SECOND / (2.0 * DAY)))

@@ -30,9 +30,14 @@ def part(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def once(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compiled as a piece of its only caller: no call, which for a memory of many arrays costs as much as the work, and no compilation
-    of its own. Called from several places it would be compiled several times."""
+    """A part written into its only caller before compilation: for what holds other parts together. It is not compiled by itself."""
     return cast(Callable[_P, _R], numba.njit(inline="always", nogil=True, error_model="numpy")(function))
+
+
+def piece(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """A part without a call: where a whole memory is handed over, the call costs as much as the work."""
+    made: object = numba.njit(nogil=True, error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore[call-overload]  # likewise
+    return cast(Callable[_P, _R], made)
 
 
 def word(number: int) -> int:

@@ -56,7 +56,7 @@ def whom(state: Network, e: Flows, i: int) -> tuple[np.uint64, int, float]:
     return key, NEW, 0.0
 
 
-@once
+@part
 def remember(state: Network, who: np.uint64) -> None:
     """The source is known for 15 to 30 days from now on."""
     bloom.seen(state.now, state.before, combine(_KNOWN_SOURCE, who))

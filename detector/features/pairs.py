@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from detector.features import slab
 from detector.features.counters import DAY, decayed, elapsed, fading
-from detector.features.jit import once
+from detector.features.jit import part, piece
 from detector.features.network import COUNT, GAPS, GOT, HOURS_MASK, LAST_HOUR, SENT, SIZES, Flows, Network
 from detector.features.regularity import push, regularity, symmetry
 
@@ -18,7 +18,7 @@ MIN_FLOWS = 4  # of a pair before it is scored
 _LITTLE = 65_536.0  # bytes
 
 
-@once
+@part
 def _hours(p: slab.Slab, slot: int, tick: int) -> float:
     """In how many of the last 24 hours the pair talked, this one included."""
     mask, passed = int(p.num[slot, HOURS_MASK]), tick - int(p.num[slot, LAST_HOUR])
@@ -36,7 +36,7 @@ def _hours(p: slab.Slab, slot: int, tick: int) -> float:
     return float(count)
 
 
-@once
+@piece
 def pair(
     state: Network, e: Flows, i: int, key: np.uint64, rarity: float, novelty: float, scratch: NDArray[np.float64], x: NDArray[np.float64]
 ) -> bool:

@@ -11,7 +11,7 @@ from detector.features import bloom, slab
 from detector.features.bloom import Bloom
 from detector.features.counters import DAY, HOUR, SECOND, bits, distinct, mature
 from detector.features.hashing import combine
-from detector.features.jit import once, part, word
+from detector.features.jit import once, part, piece, word
 from detector.features.network import ACTIVE, ALL_HOURS, FORGOTTEN, HOUR_COUNTS, SEEN_FIRST, TIMES, Network
 from detector.features.slab import Slab
 
@@ -59,7 +59,7 @@ def novelty(state: Network, slot: int, t: np.int64) -> float:
     return _novelty(state.places, slot, t, state.clock)
 
 
-@once
+@piece
 def note_active(state: Network, group: int, who: np.uint64, hour: int, t: np.int64) -> None:
     """A member of the group is active in this hour; called once per member and hour."""
     g = state.groups
@@ -68,7 +68,7 @@ def note_active(state: Network, group: int, who: np.uint64, hour: int, t: np.int
     g.num[group, ALL_HOURS] += 1.0
 
 
-@once
+@piece
 def hour_rarity(state: Network, group: int, hour: int) -> float:
     """-log2 of the hour's share of the group's activity over that of an even week, 0 at least; smoothed over its neighbours."""
     g, base = state.groups, hour - hour % 24

@@ -7,14 +7,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.features.jit import once, part
+from detector.features.jit import part
 
 RING = 16
 ENOUGH = 12  # values before the regularity counts in full: a few equal gaps happen by chance
 _LIMIT = 10.0  # bits
 
 
-@once
+@part
 def push(numbers: NDArray[np.float64], place: int, value: float) -> None:
     """One value into the ring at `place`: one count, then RING values; the oldest goes."""
     count = np.int64(numbers[place])
@@ -22,7 +22,7 @@ def push(numbers: NDArray[np.float64], place: int, value: float) -> None:
     numbers[place] = count + 1
 
 
-@once
+@part
 def _sorted(numbers: NDArray[np.float64], place: int, scratch: NDArray[np.float64]) -> int:
     n = min(int(numbers[place]), RING)
     for i in range(n):
@@ -41,7 +41,7 @@ def _insertion_sort(x: NDArray[np.float64], n: int) -> None:
         x[j] = value
 
 
-@once
+@part
 def _quantile(x: NDArray[np.float64], n: int, q: float) -> float:
     where = q * (n - 1)
     low = int(where)
@@ -63,7 +63,7 @@ def regularity(numbers: NDArray[np.float64], place: int, scratch: NDArray[np.flo
     return min(_LIMIT, max(0.0, -math.log2(share + 2.0**-_LIMIT))) * min(1.0, n / ENOUGH)
 
 
-@once
+@part
 def symmetry(numbers: NDArray[np.float64], place: int, scratch: NDArray[np.float64]) -> float:
     """1 - |Bowley skewness|, 0..1; 0 below 3 values."""
     n = _sorted(numbers, place, scratch)

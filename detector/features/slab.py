@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.features.jit import borrow, kernel, once, part
+from detector.features.jit import borrow, kernel, part
 
 SKETCH = 12  # words of a sketch
 IDLE = 3 * 86_400_000_000.0  # µs
@@ -61,7 +61,7 @@ def room(slab: Slab, margin: int) -> Slab:
     return of_rows(slab.word[: slab.info[HIGH]], slab.info, len(slab.places))
 
 
-@once
+@part
 def lent(slab: Slab) -> Slab:
     """The slab for use inside one kernel call, see `jit.borrow`."""
     return Slab(borrow(slab.places), borrow(slab.word), borrow(slab.num), borrow(slab.byte), borrow(slab.info))
@@ -118,7 +118,7 @@ def _forget(slab: Slab, slot: int) -> None:
     slab.info[LIVE] -= 1
 
 
-@once
+@part
 def _turn(slab: Slab) -> int:
     """Move the hand on by one slot and return the slot it stood at."""
     slot = int(slab.info[HAND])
@@ -126,7 +126,7 @@ def _turn(slab: Slab) -> int:
     return slot
 
 
-@once
+@part
 def _make_room(slab: Slab, now: np.int64) -> None:
     if slab.info[HIGH] == 0:
         return
@@ -162,7 +162,7 @@ def slot_of(slab: Slab, key: np.uint64, now: np.int64) -> int:
     return slot
 
 
-@once
+@part
 def _insert(slab: Slab, key: np.uint64, now: np.int64) -> int:
     _make_room(slab, now)
     slot = int(slab.info[FREE])

@@ -26,7 +26,7 @@ from detector.features.counters import (
     mature,
 )
 from detector.features.hashing import combine
-from detector.features.jit import once, word
+from detector.features.jit import once, piece, word
 from detector.features.network import (
     ACTIVE,
     ALLOWED,
@@ -65,7 +65,7 @@ _ALL_PORTS, _SERVICE, _TENANT = np.uint64(0x5EED3), np.uint64(0x5EED6), np.uint6
 _S = word(0)
 
 
-@once
+@piece
 def _windows(s: slab.Slab, slot: int, e: Flows, i: int, x: NDArray[np.float64]) -> None:
     """Distinct ports and hosts of 10 minutes, an hour, a day, then inside hosts and refused targets of a day, into x[6:14]."""
     port = combine(np.uint64(e.port[i]), _ALL_PORTS) if e.port[i] >= 0 else np.uint64(0)
@@ -77,7 +77,7 @@ def _windows(s: slab.Slab, slot: int, e: Flows, i: int, x: NDArray[np.float64]) 
         x[6 + k] = distinct(s, slot, PORTS + k * DISTINCT, _S + k, e.time[i], window, key)
 
 
-@once
+@piece
 def _counters(s: slab.Slab, slot: int, e: Flows, i: int, seconds: float, port_rarity: float, x: NDArray[np.float64]) -> None:
     """Decayed sums of what the source did into x[0:6], x[14:17], x[18], x[22], x[30]."""
     denied, flow = 1.0 if e.action[i] == DENIED else 0.0, 1.0 if e.action[i] == ALLOWED else 0.0
@@ -100,7 +100,7 @@ def _counters(s: slab.Slab, slot: int, e: Flows, i: int, seconds: float, port_ra
     x[22] = math.log2((x[16] + _MEGABYTE) / (received + _MEGABYTE))
 
 
-@once
+@piece
 def _against_others(
     state: Network, slot: int, group: int, e: Flows, i: int, seconds: float, reached: float, x: NDArray[np.float64]
 ) -> None:
@@ -118,7 +118,7 @@ def _against_others(
     x[21] = growth(x[15], base, max(0.0, (t - s.num[slot, BORN]) / SECOND / HOUR), 1.0, _MEGABYTE)
 
 
-@once
+@piece
 def _first_times(state: Network, slot: int, group: int, who: np.uint64, e: Flows, i: int, seconds: float, x: NDArray[np.float64]) -> None:
     """What is unusual among peers and what happens for the first time (to the source, its peers, the tenant) into x[23:28]."""
     s, t = state.sources, e.time[i]
@@ -143,7 +143,7 @@ def _first_times(state: Network, slot: int, group: int, who: np.uint64, e: Flows
     x[27] = decayed(s, slot, NEWS + 3, seconds, hour, admin)
 
 
-@once
+@piece
 def _port_rarity(state: Network, e: Flows, i: int) -> float:
     """Rarity of the destination port among connections that were let through, in bits; learnt only from those."""
     side = e.where[i] & FROM_INSIDE
