@@ -169,7 +169,19 @@ class Suppression(Struct, frozen=True, forbid_unknown_fields=True):
 class Watch(Struct, frozen=True, forbid_unknown_fields=True):
     """Türmer watches itself and the devices it hears from; see docs/watch.md."""
 
-    canary: Annotated[bool, doc("once a day a rehearsed attack in a reserved tenant, through the topic tuermer.canary, must be found")] = True
+    canary: Annotated[bool, doc("once a day a rehearsed attack in a reserved tenant, through the topic tuermer.canary, must be found")] = (
+        True
+    )
+
+
+class Workdays(Struct, frozen=True, forbid_unknown_fields=True):
+    """Days on which other hours are usual; a change counts for what is learnt from the next start on."""
+
+    state: Annotated[
+        Literal["", "BB", "BE", "BW", "BY", "HB", "HE", "HH", "MV", "NI", "NW", "RP", "SH", "SL", "SN", "ST", "TH"],
+        doc("federal state whose public holidays are like Sundays; empty = those of all Germany"),
+    ] = ""
+    school_holidays: Annotated[list[str], doc(".ics files; working days in them are a kind of their own")] = []
 
 
 class State(Struct, frozen=True, forbid_unknown_fields=True):
@@ -201,6 +213,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     database: Database = Database()
     privacy: Privacy = Privacy()
     page: Page = Page()
+    workdays: Workdays = Workdays()
     budget: Budget = Budget()
     watch: Watch = Watch()
     state: State = State()

@@ -19,7 +19,8 @@ from detector.features.hashing import combine
 from detector.features.jit import part, piece, word
 from detector.features.slab import Slab
 
-SUCCESS, FAILURE = 1, 2
+SUCCESS, FAILURE, RESUMED = 1, 2, 3  # RESUMED: no attempt, but whoever failed has been let on
+NOBODY = 4  # bit of `Attempts.inside`: the event names no source
 SOURCE_FEATURES, SERVICE_FEATURES = 19, 6
 MIN_SOURCES = 10  # of a service within a day, before it is scored
 RULE_FAILURES = 5  # since the source's last success: a success after so many is urgent
@@ -62,7 +63,7 @@ class Attempts(NamedTuple):
 
     time: NDArray[np.int64]
     source: NDArray[np.uint64]
-    inside: NDArray[np.uint8]
+    inside: NDArray[np.uint8]  # bits: the source is inside; there is no source
     network: NDArray[np.uint64]  # configured network, outside the provider, or the address's /16 or /32
     whence: NDArray[np.uint8]  # the kind of network, 0..7, see authkernel.WHENCE
     region: NDArray[np.uint64]  # of an outside address, 0 where unknown
@@ -73,7 +74,7 @@ class Attempts(NamedTuple):
     machine: NDArray[np.uint8]  # 1: a service or machine account
     method: NDArray[np.uint64]
     by_key: NDArray[np.uint8]  # public key or certificate
-    outcome: NDArray[np.uint8]  # 0 = no attempt
+    outcome: NDArray[np.uint8]  # SUCCESS, FAILURE or RESUMED; 0 = nothing of these
     session: NDArray[np.uint64]
     kind: NDArray[np.uint8]
     reports: NDArray[np.uint16]  # how many attempts the line itself claims
@@ -85,7 +86,7 @@ class Attempts(NamedTuple):
 @piece
 def new_attempts(state: Logins, e: Attempts, i: int) -> float:
     """How many attempts event i adds to those already reported for its connection."""
-    if e.outcome[i] == 0:
+    if e.outcome[i] == 0 or e.outcome[i] == RESUMED:
         return 0.0
     count = float(max(1, int(np.int64(e.reports[i]))))
     if e.session[i] == 0 or e.kind[i] == 0:
@@ -122,6 +123,8 @@ def source(state: Logins, e: Attempts, i: int, attempts: float, novelty: float, 
         s.num[slot, _BORN] = t
     if failed > 0.0:
         _note_failures(s, slot, t, failed)
+    if e.outcome[i] == RESUMED:
+        _forgive(s, slot)
     ten, hour = fading(seconds, TEN), fading(seconds, HOUR)
     x[0] = decayed(s, slot, _FAILURES, seconds, fading(seconds, MINUTE), failed)
     x[1] = decayed(s, slot, _FAILURES + 1, seconds, ten, failed)
@@ -138,6 +141,9 @@ def source(state: Logins, e: Attempts, i: int, attempts: float, novelty: float, 
     strange = 0.0 if bloom.known(state.now, state.before, combine(KNOWN_SUCCESS, e.source[i])) else novelty / 8.0
     x[15] = math.log2(1.0 + x[3]) * strange
     x[16] = math.log2(1.0 + x[12]) * strange
+    if e.inside[i] & NOBODY != 0:  # a machine's own log without an address: its users share these counters
+        for k in (12, 13, 15, 16):
+            x[k] = 0.0
     x[17] = x[2] / (in_all + 4.0)
     usual = decayed(s, slot, _USUAL, seconds, fading(seconds, BASE * HOUR), failed)
     x[18] = growth(x[2], usual, max(0.0, (t - s.num[slot, _BORN]) / SECOND / HOUR), 1.0, 4.0)
@@ -176,11 +182,16 @@ def succeed(state: Logins, e: Attempts, i: int, slot: int) -> bool:
         before = bloom.seen(state.now, state.before, combine(_KNOWN_HOME, combine(e.source[i], e.user[i])))
         enough = RULE_FAILURES_INSIDE
     rule = not before and e.by_key[i] == 0 and s.num[slot, SINCE] >= enough
+    _forgive(s, slot)
+    return rule
+
+
+@part
+def _forgive(s: Slab, slot: int) -> None:
     s.num[slot, SINCE] = 0.0
     s.num[slot, _SPELLS] = 0.0
     s.num[slot, _BEGAN] = 0.0
     s.num[slot, _LAST] = 0.0
-    return rule
 
 
 @piece

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from detector.decode import ecs
 from detector.features import authentication, bloom, habits, logins, slab
-from detector.features.authentication import FAILURE, KNOWN_SUCCESS, SINCE, SUCCESS, Attempts, Logins
+from detector.features.authentication import FAILURE, KNOWN_SUCCESS, NOBODY, RESUMED, SINCE, SUCCESS, Attempts, Logins
 from detector.features.calendar import Calendar
 from detector.features.columns import SOURCE_INSIDE, sides
 from detector.features.hashing import address_ids, combine, network_ids, text_ids, words
@@ -39,10 +39,11 @@ def fresh(limit: int) -> Logins:
 
 
 def _outcomes(events: pl.DataFrame) -> NDArray[np.uint8]:
-    """SUCCESS or FAILURE of each attempt to log in, 0 for everything else; shape (n,)."""
+    """SUCCESS or FAILURE of each attempt to log in, RESUMED for a right raised, 0 for everything else; shape (n,)."""
     action = words(events, "event.action", _ACTIONS)
     outcome = words(events, "event.outcome", {"success": SUCCESS, "failure": FAILURE})
-    return np.where((action == 1) | ((action == 2) & (outcome == FAILURE)), outcome, 0).astype(np.uint8)
+    found = np.where((action == 1) | ((action == 2) & (outcome == FAILURE)), outcome, 0)
+    return np.where((action == 2) & (outcome == SUCCESS), RESUMED, found).astype(np.uint8)
 
 
 def attempts(events: pl.DataFrame, time: NDArray[np.int64], calendar: Calendar) -> Attempts:
@@ -62,7 +63,7 @@ def attempts(events: pl.DataFrame, time: NDArray[np.int64], calendar: Calendar) 
     group = text_ids(events, "user.roles") ^ text_ids(events, "user.kind")
     seen = [ecs.numbers(events, f"seen.{name}") for name in ("account", "provider", "region", "band")]
     return Attempts(
-        time, np.where(address == 0, host ^ _NO_SOURCE, address), inside, network, whence,
+        time, np.where(address == 0, host ^ _NO_SOURCE, address), inside | np.where(address == 0, np.uint8(NOBODY), np.uint8(0)), network, whence,
         text_ids(events, "source.geo.region_iso_code"), host, np.where((target != 0) & ~ticket, target, user), np.where(ticket, target, 0).astype(np.uint64),
         group, words(events, "user.kind", _MACHINES), text_ids(events, "authentication.method"), words(events, "authentication.method", _METHODS_BY_KEY), _outcomes(events),
         ecs.numbers(events, "session.key").astype(np.uint64, copy=False), ecs.numbers(events, "attempt.kind").astype(np.uint8, copy=False),

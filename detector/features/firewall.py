@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.features import bloom, network
+from detector.features.counters import mature
 from detector.features.hashing import combine
 from detector.features.jit import borrow, kernel, once
 from detector.features.network import ALLOWED, FROM_INSIDE, INTERNAL, OUTBOUND, SOURCE_TOTAL, Flows, Network
 from detector.features.newcomers import NEW, POOLED, whom
-from detector.features.counters import mature
 from detector.features.pairs import PAIR_FEATURES, pair
 from detector.features.peers import novelty, place, rarity
 from detector.features.regularity import RING

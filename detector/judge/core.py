@@ -21,7 +21,7 @@ from detector.features.calendar import Calendar, epoch_end
 from detector.features.state import BERLIN
 from detector.features.table import ModelTable, read_all
 from detector.forest.detector import Detector
-from detector.judge import beside, entities, evidence, snapshot
+from detector.judge import beside, entities, evidence, snapshot, workdays
 from detector.judge.cases import DAY, Cases, Opening, Touched, attend, incident_id, prune
 from detector.judge.cases import snapshot as copied
 from detector.judge.devices import Clocks, correct, facts
@@ -176,7 +176,9 @@ class Core:
         folder = Path(config.state.models) if config.state.models != "" else SHIPPED
         tables = read_all(folder)
         scorers = {name: _load(folder / name, table) for name, table in tables.items()}
-        zones = {f"{t.tenant}/{t.site}" if t.site != "" else t.tenant: Calendar.of(t.timezone) for t in config.topics}
+        zones = {
+            f"{t.tenant}/{t.site}" if t.site != "" else t.tenant: workdays.calendar(t.timezone, config.workdays) for t in config.topics
+        }
         critical = frozenset(network.name or network.cidr for network in config.networks if network.critical)
         return cls(Models(tables, scorers, critical), config.state.entities_per_shard, zones)
 
