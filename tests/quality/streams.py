@@ -49,7 +49,7 @@ def of_host(host: Recorded, field: Field, count: int) -> Result:
     scene = Scene(stream, staff, logins, Sshd(stream.machine, ZoneInfo(host.zone)), rng)
     lines, times, _ = spoken(staff, logins, scene.sshd)
     parts = [*stream.lines, records_of(STAFF, lines, times)]
-    found: Result = {"staff_logins": len(logins), "owner_lines": stream.label["auth"].count("owner"), "candidates": {}}
+    found: Result = {"noisy": host.noisy, "staff_logins": len(logins), "owner_lines": stream.label["auth"].count("owner"), "candidates": {}}
     base = measure.replayed(stream, parts, field.tables, profile=True)
     for candidate in field.candidates:
         found["candidates"][candidate.name] = measure.quiet_days(base, candidate)

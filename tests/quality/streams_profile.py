@@ -25,6 +25,7 @@ from tests.quality.streams_people import REGION_OF, Logins
 
 F64 = NDArray[np.float64]
 KNOWN = 5  # logins before an account's novelty counts
+PRIOR = 10.0  # logins that the tenant's habit weighs against the account's own
 
 
 def _feature(name: str, german: str, english: str) -> Feature:
@@ -47,20 +48,25 @@ class _Known:
 
     logins: int = 0
     values: list[dict[int, int]] = field(default_factory=lambda: [defaultdict(int) for _ in range(3)])
+    news: list[int] = field(default_factory=lambda: [0, 0, 0])  # values that were new, after an account's first login
     hours: F64 = field(default_factory=lambda: np.zeros(24))
 
-    def bits(self, which: int, value: int) -> float:
-        """-log2 (d + 1/2) / (n + 1) for a value never seen, d the number of different ones seen; 0 for a known one."""
-        known = self.values[which]
-        if self.logins < KNOWN or value in known:
-            return 0.0
-        return max(0.0, -math.log2((len(known) + 0.5) / (self.logins + 1.0)))
+    def rate(self, which: int) -> float:
+        """How often a login of the tenant brings its account something new."""
+        return (self.news[which] + 1.0) / (self.logins + 20.0)
 
-    def learn(self, answers: tuple[int, ...], hour: int) -> None:
+    def bits(self, which: int, value: int, prior: float) -> float:
+        """-log2 of the chance of something new, drawn towards the tenant's while the account is little known; 0 for a known value."""
+        if self.logins < KNOWN or value in self.values[which]:
+            return 0.0
+        return -math.log2((self.news[which] + PRIOR * prior) / (self.logins + PRIOR))
+
+    def learn(self, answers: tuple[int, ...], new: list[bool], hour: int) -> None:
         self.logins += 1
         self.hours[[(hour - 1) % 24, hour, (hour + 1) % 24]] += (0.25, 0.5, 0.25)
-        for known, value in zip(self.values, answers, strict=True):
-            known[value] += 1
+        for which, (value, is_new) in enumerate(zip(answers, new, strict=True)):
+            self.values[which][value] += 1
+            self.news[which] += is_new
 
 
 def vectors(logins: Logins, zone: ZoneInfo) -> F64:
@@ -73,10 +79,12 @@ def vectors(logins: Logins, zone: ZoneInfo) -> F64:
         answers = (address, address >> 16, int(REGION_OF[address >> 24 & 255]))
         account = own[int(logins.person[i])]
         if address >= 0:
-            X[i, 0] = sum(account.bits(which, value) for which, value in enumerate(answers)) + _fading(tenant, address >> 16)
+            own_news = (account.bits(which, value, tenant.rate(which)) for which, value in enumerate(answers))
+            X[i, 0] = sum(own_news) + _fading(tenant, address >> 16)
         X[i, 1] = X[i, 0] + _hour(account, tenant, hour)
-        account.learn(answers, hour)
-        tenant.learn(answers, hour)
+        new = [account.logins > 0 and value not in account.values[which] for which, value in enumerate(answers)]
+        account.learn(answers, new, hour)
+        tenant.learn(answers, new, hour)
     return X
 
 
@@ -103,7 +111,8 @@ def of_events(events: pl.DataFrame, sources: Rows, zone: ZoneInfo) -> Rows:
     address = np.where(kind == ecs.ABSENT, -1, lo & 0xFFFFFFFF)
     nothing = np.zeros(len(row), np.int64)
     logins = Logins(events["@timestamp"].dt.epoch("us").to_numpy()[row], user[row].view(np.int64), address, nothing, nothing)
-    return Rows(vectors(logins, zone), row, np.ones(len(row), np.int32), user[row], np.zeros(len(row), np.bool_))
+    none = np.zeros(len(row), np.bool_)
+    return Rows(vectors(logins, zone), row, np.ones(len(row), np.int32), user[row], none, none)
 
 
 def _is(events: pl.DataFrame, column: str, value: str) -> NDArray[np.bool_]:

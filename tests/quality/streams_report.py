@@ -5,57 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tests.quality.streams_goals import FEW, judged, named, share, sized, sprays
 from tests.quality.streams_measure import LONG, SOON
-from tests.quality.streams_people import MINUTE
 
 Figures = Mapping[str, Any]
-FEW = 20  # logins of an account below which novelty cannot protect it
 
 
-def share(found: Sequence[bool]) -> str:
-    return f"{100 * sum(found) / len(found):.0f}" if len(found) > 0 else "–"
-
-
-def _rate(figures: Figures, what: str) -> str:
-    return f"{100 * figures[f'{what}_named'] / figures[what]:.1f}" if figures.get(what, 0) > 0 else "–"
-
-
-def _of(figures: Figures, kind: str, low: float, high: float) -> str:
-    return share([found for size, found in figures.get(kind, []) if low <= size < high])
-
-
-def _sprays(figures: Figures, low: float, high: float, within: int) -> str:
-    return share([minutes <= within / MINUTE for hours, minutes, _ in figures.get("c", []) if low <= hours < high])
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}".removesuffix(".0")
 
 
 COLUMNS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
-    ("inc/day", lambda f: f"{f['incidents_a_day']:.2f}"),
-    ("most", lambda f: str(f["incidents_most"])),
-    ("owner/staff/system", lambda f: "/".join(str(f["opened_by"][who]) for who in ("owner", "staff", "system"))),
-    ("bursts %", lambda f: _rate(f, "bursts")),
+    ("incidents/day", lambda f: f"{f['incidents_a_day']:.2f}"),
+    ("worst day", lambda f: str(f["incidents_most"])),
+    ("by owner/staff/system", lambda f: "/".join(str(f["opened_by"][who]) for who in ("owner", "staff", "system"))),
+    ("bursts", lambda f: _percent(named(f, "bursts"))),
     ("s after 20th", lambda f: f"{f['seconds_after_20th']:.0f}" if "seconds_after_20th" in f else "–"),
-    ("scans %", lambda f: _rate(f, "scans")),
-    ("a", lambda f: _of(f, "a", 0, 1e9)),
-    ("b ≥20", lambda f: _of(f, "b", FEW, 1e9)),
-    ("b all", lambda f: _of(f, "b", 0, 1e9)),
-    ("c ≤3h", lambda f: _sprays(f, 0.0, 3.0, SOON)),
-    ("c 9-24h", lambda f: _sprays(f, 9.0, 25.0, LONG)),
-    ("c chance", lambda f: share([chance for _, _, chance in f.get("c", [])])),
-    ("d ≥20", lambda f: _of(f, "d", FEW, 1e9)),
-    ("d all", lambda f: _of(f, "d", 0, 1e9)),
-    ("e 3-4", lambda f: _of(f, "e", 3, 5)),
-    ("e 5-19", lambda f: _of(f, "e", 5, 20)),
-    ("e 20+", lambda f: _of(f, "e", 20, 1e9)),
+    ("scans", lambda f: _percent(named(f, "scans"))),
+    ("a", lambda f: _percent(share(sized(f, "a", 0, 1e9)))),
+    ("b ≥20", lambda f: _percent(share(sized(f, "b", FEW, 1e9)))),
+    ("b all", lambda f: _percent(share(sized(f, "b", 0, 1e9)))),
+    ("c ≤3h", lambda f: _percent(share(sprays(f, 0.0, 3.0, SOON)))),
+    ("c 9-24h", lambda f: _percent(share(sprays(f, 9.0, 25.0, LONG)))),
+    ("c chance", lambda f: _percent(share([chance for _, _, chance in f.get("c", [])]))),
+    ("d ≥20", lambda f: _percent(share(sized(f, "d", FEW, 1e9)))),
+    ("d all", lambda f: _percent(share(sized(f, "d", 0, 1e9)))),
+    ("e 3-4", lambda f: _percent(share(sized(f, "e", 3, 5)))),
+    ("e 5-19", lambda f: _percent(share(sized(f, "e", 5, 20)))),
+    ("e 20+", lambda f: _percent(share(sized(f, "e", 20, 1e9)))),
 )
 
 
-def rows(host: Mapping[str, Any]) -> list[list[str]]:
+def rows(host: Figures) -> list[list[str]]:
     """One row per candidate: name, then COLUMNS; the last is ours as shipped, in mode none."""
     all_of = [*host["candidates"].items(), ("ours, mode none", host["none"])]
     return [[name, *(column(figures) for _, column in COLUMNS)] for name, figures in all_of]
 
 
-def _heading(name: str, host: Mapping[str, Any]) -> str:
+def _heading(name: str, host: Figures) -> str:
     first = next(iter(host["candidates"].values()))
     return (
         f"{name}: {first['days']} days of test, {first.get('bursts', 0)} bursts of 20+, {first.get('scans', 0)} vertical scans, "
@@ -63,26 +50,44 @@ def _heading(name: str, host: Mapping[str, Any]) -> str:
     )
 
 
-def terminal(found: Mapping[str, Any]) -> str:
-    lines = []
-    for name, host in found["hosts"].items():
-        table = [["", *(title for title, _ in COLUMNS)], *rows(host)]
-        widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-        lines += ["", _heading(name, host)]
-        lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
-        lines += [
-            f"calibration, {mode}: {figures}" for mode, figures in (("profile", host["calibration"]), ("none", host["none"]["calibration"]))
-        ]
-        for candidate, figures in [*host["candidates"].items(), ("none", host["none"])]:
-            lines += [f"opened in error, {candidate}: {text}" for text in figures["honest_texts"]] if candidate != "naive rules" else []
-    return "\n".join(lines) + "\n"
+def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
 
 
-def markdown(found: Mapping[str, Any]) -> str:
+def _errors(host: Figures) -> list[str]:
+    named_ones = [*host["candidates"].items(), ("ours, mode none", host["none"])]
+    return [f"opened in error, {name}: {text}" for name, figures in named_ones if name != "naive rules" for text in figures["honest_texts"]]
+
+
+def verdicts(found: Figures) -> list[list[str]]:
+    """Goals that are not reached, and goals on which somebody is ahead of ours."""
+    table = [["host", "goal", "wanted", "ours", "ahead of ours"]]
+    for row in judged(found):
+        if not row["reached"] or row["ahead"] != []:
+            sign = "≤" if row["most"] else "≥"
+            ahead = ", ".join(f"{name} ({row['rivals'][name]:.3g})" for name in row["ahead"])
+            table.append([row["host"], row["goal"], f"{sign} {row['wanted']:g}", f"{row['ours']:.3g}", ahead or "–"])
+    return table
+
+
+def terminal(found: Figures) -> str:
     lines = []
     for name, host in found["hosts"].items():
-        titles = [title for title, _ in COLUMNS]
-        lines += [f"**{_heading(name, host)}**", "", f"| | {' | '.join(titles)} |", f"| --- |{' --- |' * len(titles)}"]
-        lines += [f"| {' | '.join(row)} |" for row in rows(host)]
-        lines.append("")
+        lines += ["", _heading(name, host), *_aligned([["", *(title for title, _ in COLUMNS)], *rows(host)])]
+        lines += [f"honest rows, {mode}: {f['calibration']}" for mode, f in (("profile", host), ("none", host["none"]))]
+        lines += _errors(host)
+    return "\n".join([*lines, "", "not reached, or somebody ahead:", *_aligned(verdicts(found))]) + "\n"
+
+
+def _table(table: Sequence[Sequence[str]]) -> list[str]:
+    head, *body = table
+    return [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}", *(f"| {' | '.join(row)} |" for row in body), ""]
+
+
+def markdown(found: Figures) -> str:
+    lines = []
+    for name, host in found["hosts"].items():
+        lines += [f"**{_heading(name, host)}**", "", *_table([["", *(title for title, _ in COLUMNS)], *rows(host)])]
+    lines += ["**Not reached, or somebody ahead of ours**", "", *_table(verdicts(found))]
     return "\n".join(lines)
