@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 
-.PHONY: install run test soak lint bench conformance kafka kafka-lib docs lock clean
+.PHONY: install run test soak lint bench bench-detection quality conformance kafka kafka-lib docs lock clean
 
 install: $(DONE)
 
@@ -29,6 +29,12 @@ lint: install
 
 bench: install
 	@$(BIN)/python -m tests.bench
+
+bench-detection: install
+	@$(BIN)/python -m tests.bench detection
+
+quality: install
+	@$(BIN)/python -m tests.quality
 
 conformance: install
 	@$(BIN)/python -m tests.conformance

@@ -31,6 +31,7 @@ from detector.simulate import City
 from detector.store import Store
 from detector.store.opening import Opened, open_database
 from detector.store.reading import Reader
+from detector.web.metrics import Metrics
 from detector.web.page import Probes, application, check_listen
 from detector.web.server import Page
 from detector.web.terminal import lines, progress
@@ -60,6 +61,7 @@ class Demo:
     language: Language
     console: Console
     stop: threading.Event
+    metrics: Metrics
     shown: dict[str, str] = field(default_factory=dict)  # incident id -> severity as last printed
 
     @classmethod
@@ -71,19 +73,22 @@ class Demo:
             sys.stdout.flush()
         console = Console(highlight=False, soft_wrap=True)
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        city = City(seed=SEED, people=PEOPLE, start=_begin(state, hours), attacks="all", rehearsal_hours=hours)
+        city = City(seed=SEED, people=PEOPLE, start=_begin(state, hours), attacks="show", rehearsal_hours=hours)
         config = load(_configuration(state, city, listen), dict(os.environ))
         with contextlib.ExitStack() as undo:
             opened = open_database(config, dict(os.environ))
             undo.callback(opened.close)
             keyring, stop = FileKeyring.of(config), threading.Event()
-            tools = Tools(Store(opened.daemon_url), _clock, stop.wait)
+            metrics = Metrics()
+            tools = Tools(
+                Store(opened.daemon_url), _clock, stop.wait, watch=lambda changes, applied: metrics.judged(changes, len(applied.notified))
+            )
             reader = Reader(opened.reader_url)
-            probes = Probes(lambda: None, lambda: None, lambda: b"")
+            probes = Probes(lambda: None, lambda: None, metrics.text)
             page = Page(application(reader, probes, language), *check_listen(listen))
             scorer = LocalScorer(core(config), tools, "simulated-city")
             undo.pop_all()
-        return cls(city, keyring, router(config, keyring), opened, reader, scorer, page, language, console, stop)
+        return cls(city, keyring, router(config, keyring), opened, reader, scorer, page, language, console, stop, metrics)
 
     def run(self) -> None:
         """Until Ctrl-C or SIGTERM."""
@@ -113,6 +118,7 @@ class Demo:
         started = time.monotonic()
         records, _ = window.merged()
         routed = route_step(records, self.router)
+        self.metrics.routed(routed.counts, {})
         self.scorer.feed(unit, routed.events)
         self.keyring.advance(_clock(), window.end)
         self._show()

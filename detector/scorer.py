@@ -145,7 +145,8 @@ class Scorer:
             offset = lane.start(begins[partition], ends[partition])
             self.consumer.seek(partition, offset)
             self.lanes[partition] = lane
-            log.info("partition-came", partition=partition.partition, offset=offset, shards=len(lane.shards))
+        if fresh:
+            log.info("partitions-came", partitions=sorted(p.partition for p in fresh), shards=sum(len(self.lanes[p].shards) for p in fresh))
         return fresh
 
     def _score(self, partition: TopicPartition, records: list[ConsumerRecord]) -> None:
@@ -183,7 +184,7 @@ def _message(record: ConsumerRecord) -> Message:
 
 @dataclass(slots=True)
 class Report:
-    """A chore: every ten seconds this process says in the database how it is doing (view `health`)."""
+    """A chore: every ten seconds this process says in the database (view `health`) and in its log how it is doing."""
 
     scorer: Scorer
     instance: str
@@ -200,6 +201,8 @@ class Report:
             "lag_messages": progress.lag,
             "shards": sum(len(lane.shards) for lane in self.scorer.lanes.values()),
         }
+        if progress.events > self.events:
+            log.info("progress", **values)
         self.scorer.tools.store.report("score", self.instance, values, now)
         self.last, self.events = now, progress.events
 

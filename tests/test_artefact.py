@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from detector.features.table import ModelTable, parse, read_all
 from detector.forest import Forest, artefact, fit
 from detector.forest.artefact import ArtefactError
-from detector.forest.detector import Detector, _of_arrays
+from detector.forest.detector import Detector
 from detector.forest.trusted import TRUSTED
 from detector.learn.train import train
 
@@ -134,7 +134,7 @@ def test_another_feature_schema_is_refused(folder: Path) -> None:
 def test_pickles_are_never_read(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_bytes())
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=True, tree_starts=np.array([{"a": 1}], dtype=object))
+    np.savez(buffer, allow_pickle=True, tree0_starts=np.array([{"a": 1}], dtype=object))
     (folder / "arrays.npz").write_bytes(buffer.getvalue())
     manifest["files"]["arrays.npz"] = hashlib.sha256(buffer.getvalue()).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -143,7 +143,7 @@ def test_pickles_are_never_read(folder: Path) -> None:
 
 
 def first_inner(arrays: dict[str, NDArray[Any]]) -> int:
-    return int(np.flatnonzero(arrays["tree_feature"] >= 0)[0])
+    return int(np.flatnonzero(arrays["tree0_feature"] >= 0)[0])
 
 
 def put(name: str, at: int | None, value: float) -> Callable[[dict[str, NDArray[Any]]], None]:
@@ -170,29 +170,29 @@ def shortened(name: str) -> Callable[[dict[str, NDArray[Any]]], None]:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (put("tree_threshold", None, np.nan), "threshold or box is not a finite number"),
-        (put("tree_low", None, -np.inf), "threshold or box is not a finite number"),
-        (put("tree_child", None, 1 << 30), "a link leaves its tree"),
-        (put("tree_child", None, -5), "a link leaves its tree or points backwards"),
-        (put("tree_child", None, 0), "points backwards"),
-        (put("tree_child", None, 4), "reached by no link or by several"),
-        (put("tree_feature", None, 3), "split feature is out of range"),
-        (put("tree_feature", None, -7), "split feature is out of range"),
-        (put("tree_feature", None, -1), "a leaf has a child"),
-        (put("tree_size", None, 7), "do not add up"),
-        (put("tree_size", -1, 0), "row count is out of range"),
-        (put("tree_threshold", None, 1e9), "threshold lies outside its node's box"),
-        (put("tree_starts", 1, 1 << 30), "starts are out of range"),
-        (put("tree_starts", 1, -1), "starts are out of range"),
+        (put("tree0_threshold", None, np.nan), "threshold or box is not a finite number"),
+        (put("tree0_low", None, -np.inf), "threshold or box is not a finite number"),
+        (put("tree0_child", None, 1 << 30), "a link leaves its tree"),
+        (put("tree0_child", None, -5), "a link leaves its tree or points backwards"),
+        (put("tree0_child", None, 0), "points backwards"),
+        (put("tree0_child", None, 4), "reached by no link or by several"),
+        (put("tree0_feature", None, 3), "split feature is out of range"),
+        (put("tree0_feature", None, -7), "split feature is out of range"),
+        (put("tree0_feature", None, -1), "a leaf has a child"),
+        (put("tree0_size", None, 7), "do not add up"),
+        (put("tree0_size", -1, 0), "row count is out of range"),
+        (put("tree0_threshold", None, 1e9), "threshold lies outside its node's box"),
+        (put("tree0_starts", 1, 1 << 30), "starts are out of range"),
+        (put("tree0_starts", 1, -1), "starts are out of range"),
         (put("tail_knots", 1, np.nan), "tail_knots is not finite"),
         (put("tail_knots", 1, -1e9), "knots do not rise"),
         (put("tail_shape", 0, -0.5), "tail_shape is negative"),
         (put("tail_starts", 1, 1 << 30), "starts are out of range"),
         (put("usual_median", 0, np.inf), "usual value is not a finite number"),
         (put("usual_floor", 0, 1e9), "outside its feature's clamp"),
-        (cast("tree_child", "<i8"), "array child has the wrong type"),
+        (cast("tree0_child", "<i8"), "array child has the wrong type"),
         (cast("tail_terms", "<f4"), "tail_terms has the wrong type"),
-        (shortened("tree_high"), "array high has"),
+        (shortened("tree0_high"), "array high has"),
         (shortened("usual_extreme"), "usual_extreme has the wrong type or shape"),
         (lambda arrays: arrays.pop("tail_cap"), "tail_cap"),
         (put("usual_extreme", 0, 0.5), "not those of model probe-"),
@@ -235,7 +235,7 @@ def check_any_number(original: Path, tmp_path: Path, rounds: int) -> None:
             Detector.load(folder, KEYS)
         manifest, arrays = artefact.read(folder, KEYS)
         try:
-            detector = _of_arrays(manifest, arrays)
+            detector = Detector.of_arrays(manifest, arrays)
         except (ValueError, OverflowError):
             continue
         _, p, _ = detector.score(ROWS[:20] * 3)

@@ -108,3 +108,30 @@ def test_an_incident_swallows_what_its_entity_does_until_it_closes() -> None:
 def test_threshold_by_replay_stays_at_most_where_nothing_happens() -> None:
     quiet = np.ones(10), np.arange(10) * DAY, np.zeros(10, np.uint64)
     assert calibration.threshold_by_replay(*quiet, per_day=0.3, most=1e-2, quiet=DAY) == 1e-2
+
+
+def test_beyond_the_edge_a_busy_hour_of_one_source_is_one_witness() -> None:
+    """A hundred near-equal rows of one source on top: taken one by one they end the tail there, taken as a block they do not."""
+    rng = np.random.default_rng(6)
+    sample, block = rng.exponential(size=20_000), np.arange(20_000) // 20
+    sample[:200] = 11.0 + 0.001 * rng.random(200)
+    by_row = tail(sample)
+    by_block = tails.of_blocks(sample, block, top=10, heaviest=0.5, cap=12.0)
+    one_more = np.array([11.5])
+    assert terms(by_row, one_more)[0] > 10.0
+    assert terms(by_block, one_more)[0] < 4.0
+
+
+def test_rows_that_are_their_own_blocks_have_the_tail_of_rows() -> None:
+    sample = np.random.default_rng(7).exponential(size=5000)
+    grid = np.linspace(-1.0, 30.0, 300)
+    by_block = tails.of_blocks(sample, np.arange(5000), top=10, heaviest=0.5, cap=12.0)
+    assert np.abs(terms(by_block, grid) - terms(tail(sample), grid)).max() < 2 * tails.STEP
+
+
+@settings(max_examples=200, deadline=None)
+@given(SAMPLES, st.integers(1, 5), st.integers(1, 30))
+def test_terms_of_blocks_never_fall_when_x_rises(sample: F64, size: int, top: int) -> None:
+    fitted = tails.of_blocks(sample, np.arange(len(sample)) // size, top=top, heaviest=0.5, cap=12.0)
+    grid = np.unique(np.concatenate([sample, sample - 0.1, sample + 0.1, [1e4, 1e6, -1e6]]))
+    assert (np.diff(terms(fitted, grid)) >= -1e-12).all()

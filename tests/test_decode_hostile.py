@@ -148,3 +148,31 @@ def test_records_are_events_plus_ignored_plus_dead_letters_whatever_the_bytes_at
 def test_an_answer_does_not_depend_on_the_other_lines_of_the_batch(lines: list[bytes]) -> None:
     together = to_json(_decode(lines), len(lines))
     assert together == [to_json(_decode([line]), 1)[0] for line in lines]
+
+
+CEF_PAIRS = [
+    "src=203.0.113.9",
+    "dst=198.51.100.1",
+    "spt=40000",
+    "act=blocked",
+    "msg=a b=c \\= d",
+    "suser=anna",
+    "xsrc=1",
+    "proto=TCP",
+    "rt=1772435730123",
+]
+HEADERS = [
+    "CEF:0|Example Corp|Gate|1.0|100|refused|5|",
+    "CEF:0|Example Corp|Gate|1.0|100|refused|55|",
+    "CEF:0|A|G\\|x|1|7|login|5|",
+    "CEF:0|Example",
+]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(HEADERS), st.permutations(CEF_PAIRS), st.integers(0, len(CEF_PAIRS))), min_size=2, max_size=12))
+def test_a_cef_line_is_read_alike_whatever_header_and_order_of_keys_the_lines_before_it_had(
+    drawn: list[tuple[str, list[str], int]],
+) -> None:
+    lines = [(header + " ".join(pairs[:kept])).encode() for header, pairs, kept in drawn]
+    assert to_json(_decode(lines, "cef"), len(lines)) == [to_json(_decode([line], "cef"), 1)[0] for line in lines]

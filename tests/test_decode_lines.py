@@ -63,9 +63,11 @@ def test_a_header_is_read_whatever_its_kind_and_none_is_required(header: str, ti
         ("Jan  1 00:00:01", "2026-01-01T00:00:02Z", "2026-01-01T00:00:01Z"),
         ("Feb 29 12:00:00", "2024-03-01T00:00:00Z", "2024-02-29T12:00:00Z"),
         ("Dec 30 12:00:00", "2026-01-02T12:00:00Z", "2025-12-30T12:00:00Z"),
+        ("May 14 10:30:00", "2026-11-20T15:00:00Z", "2026-05-14T10:30:00Z"),
+        ("Feb 29 12:00:00", "2026-11-20T15:00:00Z", "2024-02-29T12:00:00Z"),
     ],
 )
-def test_a_date_without_a_year_lies_next_to_the_record_time_also_over_new_year(line: str, received: str, time: str) -> None:
+def test_a_date_without_a_year_is_the_latest_before_the_record_time_also_over_new_year(line: str, received: str, time: str) -> None:
     assert _answer(f"{line} fw1 {BODY}", received)["@timestamp"] == time
 
 

@@ -93,8 +93,10 @@ route_listen = "127.0.0.1:{free_port()}"
 
 @contextlib.contextmanager
 def running(config: Path, role: str, server: Embedded) -> Iterator[subprocess.Popen[bytes]]:
+    """A role that answers, until the end of the block; it must end well."""
     process = started(config, role, server)
     try:
+        until(lambda: answers(config, role), process)
         yield process
     finally:
         if process.poll() is None:
@@ -110,13 +112,26 @@ def until(done: Callable[[], bool], process: subprocess.Popen[bytes], pause: flo
         time.sleep(pause)
 
 
-def metric(config: Path, which: str, name: str) -> float:
-    """The sum of a metric as `/metrics` shows it; 0 while the process does not answer."""
-    listen = next(line.split('"')[1] for line in config.read_text().splitlines() if line.startswith(f"{which} ="))
+def page(config: Path, role: str, path: str) -> str | None:
+    """What a role's page says; None while it does not answer."""
+    key = {"route": "route_listen", "score": "listen"}[role]
+    listen = next(line.split('"')[1] for line in config.read_text().splitlines() if line.startswith(f"{key} ="))
     try:
-        with urllib.request.urlopen(f"http://{listen}/metrics", timeout=5) as answer:
-            text = answer.read().decode()
+        with urllib.request.urlopen(f"http://{listen}/{path}", timeout=5) as answer:
+            text: str = answer.read().decode()
     except OSError:
+        return None
+    return text
+
+
+def answers(config: Path, role: str) -> bool:
+    return page(config, role, "healthz") is not None
+
+
+def metric(config: Path, role: str, name: str) -> float:
+    """The sum of a metric as `/metrics` shows it; 0 while the process does not answer."""
+    text = page(config, role, "metrics")
+    if text is None:
         return 0.0
     return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.split("{")[0].split(" ")[0] == name)
 
@@ -124,7 +139,7 @@ def metric(config: Path, which: str, name: str) -> float:
 @pytest.fixture(scope="module")
 def journey(broker: Broker, postgres_server: Embedded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
     folder = tmp_path_factory.mktemp("journey")
-    city = City(seed=4, people=60, start=datetime(2026, 3, 3, 8, tzinfo=UTC), attacks="all", attacks_from_day=9, rehearsal_hours=1.0)
+    city = City(seed=4, people=60, start=datetime(2026, 3, 3, 8, tzinfo=UTC), attacks="show", attacks_from_day=9, rehearsal_hours=1.0)
     for topic in ("firewall", "auth"):
         create_topic(broker, topic, 2)
     with contextlib.closing(KafkaProducer(bootstrap_servers=broker.address, linger_ms=20, compression_type="lz4")) as producer:
@@ -141,8 +156,8 @@ def journey(broker: Broker, postgres_server: Embedded, tmp_path_factory: pytest.
     with fresh(postgres_server) as unused:
         config = configuration(group, broker, unused, folder, city)
         with running(config, "route", postgres_server) as process:
-            until(lambda: metric(config, "route_listen", "tuermer_records_read_total") >= lines[0], process)
-            counted = {name: metric(config, "route_listen", f"tuermer_{name}_total") for name in ("events", "ignored", "dead_letters")}
+            until(lambda: metric(config, "route", "tuermer_records_read_total") >= lines[0], process)
+            counted = {name: metric(config, "route", f"tuermer_{name}_total") for name in ("events", "ignored", "dead_letters")}
     assert sum(counted.values()) == lines[0]
     assert counted["events"] > 0.9 * lines[0]
     with contextlib.closing(KafkaConsumer(bootstrap_servers=broker.address, isolation_level="read_committed")) as reader:

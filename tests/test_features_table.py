@@ -28,6 +28,8 @@ technique = "T1046"
 half_life = 60
 """
 
+THEME = b'[[themes]]\nname = "t"\nmember = "tail_sum"\n'
+
 
 def test_the_five_models_of_the_design_are_shipped() -> None:
     assert set(table.read_all(FOLDER)) == set(MODELS)
@@ -59,7 +61,10 @@ def test_a_good_table_is_read() -> None:
         ((b'"high"', b'"up"'), r"Invalid enum value 'up' - at `\$.features\[0\].direction`"),
         ((b"3e-4", b"0.5"), "`float` <= 0.01"),
         ((b"T1046", b"scan"), "technique"),
-        ((b'["forest"]', b"[]"), "length >= 1"),
+        ((b'["forest"]', b"[]"), "members and themes are both empty"),
+        ((b'["forest"]', b'["forest", "forest"]'), "two members or themes have one name"),
+        ((b"[[features]]", THEME + b'features = ["b"]\n[[features]]'), "theme t names features that there are not: b"),
+        ((b"[[features]]", THEME + b'features = ["a"]\nweight = 0.0\n[[features]]'), "> 0"),
         ((b'unit = "events"\n', b""), "missing required field `unit`"),
         ((b"half_life = 60", b"half_life = -1"), ">= 0"),
         ((GOOD[GOOD.index(b"[[features]]") :], 2 * GOOD[GOOD.index(b"[[features]]") :]), "feature named twice: a"),
@@ -71,6 +76,21 @@ def test_a_bad_table_is_refused_with_file_and_key(change: tuple[bytes, bytes], s
     with pytest.raises(table.TableError, match=sentence) as refused:
         table.parse(GOOD.replace(*change), "toy/model.toml")
     assert str(refused.value).startswith("toy/model.toml: ")
+
+
+def test_only_forests_read_context() -> None:
+    silent = GOOD.replace(b'"high"', b'"context"')
+    assert table.parse(silent, "toy").names == ("a",)
+    with pytest.raises(table.TableError, match="theme t is no forest, but reads context: a"):
+        table.parse(silent + THEME + b'features = ["a"]\n', "toy")
+
+
+def test_themes_speak_after_the_members_over_all_features() -> None:
+    themed = table.parse(GOOD + THEME + b'features = ["a"]\nweight = 0.5\n', "toy")
+    assert [(m.name, m.member, m.features, m.weight) for m in themed.speakers] == [
+        ("forest", "forest", ["a"], 1.0),
+        ("t", "tail_sum", ["a"], 0.5),
+    ]
 
 
 def test_a_folder_that_is_named_otherwise_is_refused(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from detector.features.table import ModelTable, parse
-from detector.forest import fit
-from detector.forest.detector import MEMBERS
+from detector.forest import Forest, fit
+from detector.forest.detector import Detector
 from detector.judge.calibration import realised
 from detector.learn.train import capped, halves, train
 
@@ -20,10 +20,14 @@ F64 = NDArray[np.float64]
 DIRECTIONS = ("high", "high", "high", "low", "both")
 
 
-def table(directions: tuple[str, ...] = DIRECTIONS, members: str = '"forest", "tail_sum", "tail_max"') -> ModelTable:
+def table_text(directions: tuple[str, ...] = DIRECTIONS, members: str = '"forest", "tail_sum", "tail_max"') -> str:
     head = f'name = "probe"\nentity = "source.ip"\nmembers = [{members}]\nthreshold = 3e-4\ntitle.de = "x"\ntitle.en = "x"\n'
     feature = '[[features]]\nname = "f{}"\ntext.de = "x"\ntext.en = "x"\nunit = "times"\ndirection = "{}"\ntechnique = "T1110"\n'
-    return parse((head + "".join(feature.format(j, d) for j, d in enumerate(directions))).encode(), "probe")
+    return head + "".join(feature.format(j, d) for j, d in enumerate(directions))
+
+
+def table(directions: tuple[str, ...] = DIRECTIONS, members: str = '"forest", "tail_sum", "tail_max"') -> ModelTable:
+    return parse(table_text(directions, members).encode(), "probe")
 
 
 def honest(rows: int, seed: int) -> F64:
@@ -34,7 +38,13 @@ def honest(rows: int, seed: int) -> F64:
     return X
 
 
+def forest_of(detector: Detector) -> Forest:
+    [forest] = [member.forest for member in detector.members if member.forest is not None]
+    return forest
+
+
 DETECTOR = train(table(), honest(20_000, 1), honest(20_000, 2)).detector
+FOREST = forest_of(DETECTOR)
 NEW = honest(40_000, 3)
 USUAL = np.median(NEW, axis=0)
 
@@ -89,7 +99,7 @@ def test_i1_s_p_and_member_are_the_same_bits_in_any_batch(cuts: list[int]) -> No
 
 def test_each_member_speaks_for_what_only_it_sees() -> None:
     _, _, member = DETECTOR.score(NEW)
-    assert set(member.tolist()) == set(MEMBERS.values())
+    assert {DETECTOR.members[m].name for m in member.tolist()} == {"forest", "tail_sum", "tail_max"}
     assert set(DETECTOR.without_forest().score(NEW)[2].tolist()) == {1, 2}
 
 
@@ -122,9 +132,9 @@ def test_members_left_out_of_the_table_never_speak() -> None:
 def test_the_trim_keeps_attackers_among_the_training_rows_out_of_the_forest() -> None:
     poisoned = honest(20_000, 1)
     poisoned[:200, 0] = 12.0 + np.random.default_rng(1).normal(size=200) * 0.1  # 1 %, under the 5 % trim
-    clean_depth = DETECTOR.forest.score(DETECTOR.clamped(odd(0, 12.0)[None, :]))[0]
+    clean_depth = FOREST.score(DETECTOR.clamped(odd(0, 12.0)[None, :]))[0]
     trained = train(table(), poisoned, honest(20_000, 2)).detector
-    assert trained.forest.score(trained.clamped(odd(0, 12.0)[None, :]))[0] == pytest.approx(clean_depth, abs=0.02)
+    assert forest_of(trained).score(trained.clamped(odd(0, 12.0)[None, :]))[0] == pytest.approx(clean_depth, abs=0.02)
     untrimmed = fit(trained.clamped(poisoned)).score(trained.clamped(odd(0, 12.0)[None, :]))[0]
     assert untrimmed < clean_depth - 0.02
 
@@ -176,3 +186,60 @@ def test_no_entity_stands_in_both_halves() -> None:
 
 def test_no_rows_give_no_judgement() -> None:
     assert [len(column) for column in DETECTOR.score(np.zeros((0, 5)))] == [0, 0, 0]
+
+
+def themed(*themes: str, members: str = "", directions: tuple[str, ...] = DIRECTIONS) -> Detector:
+    """A detector whose members are themes, each given as `member`, features, weight."""
+    text = table_text(directions, members) + "".join(f"[[themes]]\n{theme}\n" for theme in themes)
+    return train(parse(text.encode(), "probe"), honest(20_000, 1), honest(20_000, 2)).detector
+
+
+def test_a_theme_reads_only_its_features() -> None:
+    detector = themed('name = "pair"\nmember = "tail_min"\nfeatures = ["f1", "f0"]')
+    row = odd(3, -12.0)
+    assert detector.score(row[None, :])[1][0] > 0.1
+    assert detector.members[0].features == (0, 1)
+
+
+def test_all_at_once_is_odd_only_where_all_its_features_are() -> None:
+    detector = themed('name = "pair"\nmember = "tail_min"\nfeatures = ["f0", "f1"]')
+    one, both = odd(0, 12.0), odd(0, 4.0)
+    both[1] = np.log2(1 + 7)
+    p = detector.score(np.array([one, both]))[1]
+    assert p[1] < 1e-3 < 0.1 < p[0]
+    assert {j for j, _, _ in detector.explain(both)} == {0, 1}
+
+
+def test_a_themes_p_is_divided_by_its_weight_and_the_whole_calibrated_again() -> None:
+    light, heavy = (
+        themed(f'name = "a"\nmember = "tail_max"\nfeatures = ["f0"]\nweight = {w}', 'name = "b"\nmember = "tail_max"\nfeatures = ["f4"]')
+        for w in (0.02, 1.0)
+    )
+    row = odd(0, 4.2)[None, :]
+    assert light.score(row)[1][0] > 3 * heavy.score(row)[1][0]
+    for detector in (light, heavy):
+        assert 1 / 1.8 < realised(detector.score(NEW)[1], 1e-3) < 1.8
+
+
+def test_a_forest_over_context_sees_what_is_odd_only_in_its_company_and_tails_do_not() -> None:
+    """f0 is high only where f1 is; the odd rows are high in f0 alone, each value usual by itself."""
+    rng = np.random.default_rng(7)
+
+    def rows(n: int) -> F64:
+        busy = rng.random(n) < 0.2
+        return np.column_stack([np.where(busy, 6.0, 0.0) + rng.normal(size=n), np.where(busy, 6.0, 0.0) + rng.normal(size=n)])
+
+    text = table_text(("high", "context"), '"tail_sum"') + '[[themes]]\nname = "company"\nmember = "forest"\nfeatures = ["f0", "f1"]\n'
+    detector = train(parse(text.encode(), "probe"), rows(20_000), rows(20_000)).detector
+    alone = np.column_stack([6.0 + rng.normal(size=200), rng.normal(size=200)])
+    assert (detector.score(alone)[1] <= 1e-2).mean() > 0.5 + (detector.without_forest().score(alone)[1] <= 1e-2).mean()
+
+
+def test_reasons_and_leading_come_from_the_member_that_spoke() -> None:
+    detector = themed(
+        'name = "a"\nmember = "tail_max"\nfeatures = ["f0"]\nweight = 1e-3', 'name = "b"\nmember = "tail_max"\nfeatures = ["f1"]'
+    )
+    row = odd(0, 6.0)  # odder than what follows, but its detector has next to no weight
+    row[1] = np.log2(1 + 8)
+    assert [j for j, _, _ in detector.explain(row)] == [1]
+    assert detector.leading(row[None, :])[0] == 1

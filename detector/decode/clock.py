@@ -17,6 +17,7 @@ from detector.decode.zones import DAY, SECOND, Zones, to_utc
 NONE = -(2**62)  # no time
 EARLIEST, LATEST = 631_152_000 * SECOND, 4_102_444_800 * SECOND  # 1990 to 2100; anything else is a broken clock or no date
 _YEAR = 31_556_952 * SECOND  # mean, of the Gregorian calendar
+_AHEAD = 7 * DAY * SECOND  # a log tells the past; what lies further ahead than a wrong clock is last year's
 _DAYS = np.array([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 
 
@@ -192,7 +193,7 @@ def read_epoch(values: Bytes, begin: int, end: int) -> int:
 def resolve(
     year: int, month: int, day: int, clock: int, offset: int, zones: Zones, zone: int, near: int, default_year: int
 ) -> int:  # fmt: skip
-    """µs UTC from the parts; `near` is the record time (µs, 0 = unknown): it decides the year that is not written."""
+    """µs UTC from the parts; `near` is the record time (µs, 0 = unknown): a year that is not written is the latest that lies before it."""
     if month == 0 or clock < 0:
         return NONE
     if year > 0:
@@ -201,14 +202,13 @@ def resolve(
             return NONE
         best = date * DAY * SECOND + clock
     elif near > 0:
-        middle, best = 1970 + near // _YEAR, NONE
-        for candidate in (middle, middle - 1, middle + 1):
+        best = NONE
+        for candidate in range(1971 + near // _YEAR, 1961 + near // _YEAR, -1):  # far enough for a 29th of February over 1900 or 2100
             date = days(candidate, month, day)
             local = date * DAY * SECOND + clock
-            if date != NONE and (best == NONE or abs(local - near) < abs(best - near)):
+            if date != NONE and local <= near + _AHEAD:
                 best = local
-                if abs(best - near) < 180 * DAY * SECOND:  # no other year comes nearer
-                    break
+                break
         if best == NONE:
             return NONE
     else:

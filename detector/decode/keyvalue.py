@@ -182,31 +182,29 @@ def _pairs(
 
 
 @njit(cache=True, nogil=True)
-def _cef_header(
-    values: Bytes, start: int, stop: int, header: NDArray[np.int32], row: int, begin: NDArray[np.int64], length: NDArray[np.int32]
-) -> int:  # fmt: skip
-    """Seven texts, each ended by |. Returns where the extension begins, or -1."""
-    p = start
+def _cef_header(values: Bytes, p: int, stop: int, cuts: NDArray[np.int64]) -> int:
+    """Seven texts, each ended by |: text k is values[p + cuts[k]:p + cuts[k + 1] - 1]. Returns the header's bytes, or -1."""
+    start = p
+    cuts[0] = 0
     for part in range(7):
-        low = p
         p = find_either(values, p, stop, 124, 92)
         while p < stop and values[p] == 92:
             p = find_either(values, min(p + 2, stop), stop, 124, 92)
         if p >= stop and part < 6:
             return -1
-        if header[part] >= 0:
-            begin[header[part], row], length[header[part], row] = low, min(p, stop) - low
-        p += 1
-    return min(p, stop)
+        p = min(p, stop) + 1
+        cuts[part + 1] = p - start
+    return min(p, stop) - start
 
 
 @njit(cache=True, nogil=True)
 def _extension(
     values: Bytes, p: int, stop: int, row: int, slots: NDArray[np.int32], keys: Bytes, bounds: NDArray[np.int64],
-    begin: NDArray[np.int64], length: NDArray[np.int32],
+    begin: NDArray[np.int64], length: NDArray[np.int32], memory: _Memory,
 ) -> None:  # fmt: skip
     """key=value key=value; a value goes on until the blank before the next key="""
-    low, opened = p, -1  # where the open value begins, its field
+    word, at, sizes, field, following = memory.word, memory.at, memory.size, memory.field, memory.next
+    low, opened, last = p, -1, 0  # where the open value begins, its field, the memory's entry of the last key
     while p < stop:
         p = find_either(values, p, stop, 61, 92)
         if p >= stop:
@@ -214,16 +212,32 @@ def _extension(
         if values[p] == 92:
             p += 2
             continue
-        key = p
-        while key > low and _KEY[values[key - 1]]:
-            key -= 1
-        if key < p and (key == low or values[key - 1] == 32 or values[key - 1] == 9):
-            if opened >= 0:
-                length[opened, row] = max(key - 1 - low, 0)
-            i = _field(values, key, p, slots, keys, bounds)
-            low, opened = p + 1, i if i >= 0 and length[i, row] < 0 else -1
-            if opened >= 0:
-                begin[i, row], length[i, row] = low, stop - low
+        guess = following[last]
+        size = sizes[guess]
+        key = p - size
+        if (  # the key that came here last time
+            guess > 0
+            and key >= low
+            and head(values, key, size) == word[guess]
+            and (size <= 8 or same(values, key, at[guess], size))
+            and (key == low or values[key - 1] == 32)
+        ):
+            entry, i = guess, field[guess]
+        else:
+            key = p
+            while key > low and _KEY[values[key - 1]]:
+                key -= 1
+            if key == p or (key > low and values[key - 1] != 32 and values[key - 1] != 9):
+                p += 1
+                continue
+            entry, i = _entry(values, key, p - key, slots, keys, bounds, memory)
+            following[last] = entry
+        last = entry
+        if opened >= 0:
+            length[opened, row] = max(key - 1 - low, 0)
+        low, opened = p + 1, i if i >= 0 and length[i, row] < 0 else -1
+        if opened >= 0:
+            begin[i, row], length[i, row] = low, stop - low
         p += 1
 
 
@@ -233,15 +247,22 @@ def _cef(
     slots: NDArray[np.int32], keys: Bytes, bounds: NDArray[np.int64],
     begin: NDArray[np.int64], length: NDArray[np.int32], status: NDArray[np.uint8],
 ) -> None:  # fmt: skip
+    memory = _memory()
+    cuts = np.zeros(8, np.int64)
+    size, before = -1, 0  # the last header: devices repeat theirs word for word
     for row in range(len(start)):
         p = start[row]
         if p + 4 <= stop[row] and values[p] == 67 and values[p + 1] == 69 and values[p + 2] == 70 and values[p + 3] == 58:
             p += 4
-        p = _cef_header(values, p, stop[row], header, row, begin, length)
-        if p < 0:
+        if size <= 0 or p + size > stop[row] or cuts[7] > size or not same(values, p, before, size):
+            size, before = _cef_header(values, p, stop[row], cuts), p
+        if size < 0:
             status[row] = BAD_STRUCTURE
-        else:
-            _extension(values, p, stop[row], row, slots, keys, bounds, begin, length)
+            continue
+        for part in range(7):
+            if header[part] >= 0:
+                begin[header[part], row], length[header[part], row] = p + cuts[part], cuts[part + 1] - cuts[part] - 1
+        _extension(values, p + size, stop[row], row, slots, keys, bounds, begin, length, memory)
 
 
 def build(table: Table, fields: Sequence[str]) -> Callable[[Bytes, NDArray[np.int64], NDArray[np.int64]], Spans]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -11,7 +9,7 @@ from numpy.typing import NDArray
 from detector.decode import ecs
 from detector.features import authentication, bloom, habits, logins, slab
 from detector.features.authentication import FAILURE, KNOWN_SUCCESS, SINCE, SUCCESS, Attempts, Logins
-from detector.features.calendar import hour_bins
+from detector.features.calendar import Calendar
 from detector.features.columns import SOURCE_INSIDE, sides
 from detector.features.hashing import address_ids, combine, network_ids, text_ids, words
 from detector.features.jit import borrow, kernel, part
@@ -47,7 +45,7 @@ def _outcomes(events: pl.DataFrame) -> NDArray[np.uint8]:
     return np.where((action == 1) | ((action == 2) & (outcome == FAILURE)), outcome, 0).astype(np.uint8)
 
 
-def attempts(events: pl.DataFrame, time: NDArray[np.int64], zone: ZoneInfo) -> Attempts:
+def attempts(events: pl.DataFrame, time: NDArray[np.int64], calendar: Calendar) -> Attempts:
     """The columns of authentication events; `time` is the event time in µs, limited by the caller."""
     listed = text_ids(events, "source.network")
     inside = (sides(events) & SOURCE_INSIDE).astype(np.uint8)
@@ -60,14 +58,15 @@ def attempts(events: pl.DataFrame, time: NDArray[np.int64], zone: ZoneInfo) -> A
     whence = words(events, "source.kind", WHENCE)
     whence = np.where((whence == 0) & (inside == 1), np.uint8(logins.OFFICE), whence)
     target, user = text_ids(events, "user.target.name"), text_ids(events, "user.name")
+    ticket = words(events, "event.action", {"ticket": 1}) == 1  # its target is a service, not an account that is logged in to
     group = text_ids(events, "user.roles") ^ text_ids(events, "user.kind")
     seen = [ecs.numbers(events, f"seen.{name}") for name in ("account", "provider", "region", "band")]
     return Attempts(
         time, np.where(address == 0, host ^ _NO_SOURCE, address), inside, network, whence,
-        text_ids(events, "source.geo.region_iso_code"), host, np.where(target != 0, target, user),
+        text_ids(events, "source.geo.region_iso_code"), host, np.where((target != 0) & ~ticket, target, user), np.where(ticket, target, 0).astype(np.uint64),
         group, words(events, "user.kind", _MACHINES), text_ids(events, "authentication.method"), words(events, "authentication.method", _METHODS_BY_KEY), _outcomes(events),
         ecs.numbers(events, "session.key").astype(np.uint64, copy=False), ecs.numbers(events, "attempt.kind").astype(np.uint8, copy=False),
-        ecs.numbers(events, "attempt.count").astype(np.uint16, copy=False), hour_bins(time, zone),
+        ecs.numbers(events, "attempt.count").astype(np.uint16, copy=False), calendar.hours(time)[0],
         ecs.numbers(events, "event.epoch").astype(np.int32, copy=False), np.stack(seen, axis=1).astype(np.uint64, copy=False),
     )  # fmt: skip
 
@@ -111,7 +110,7 @@ def _lent(s: Logins) -> Logins:
 def _lent_attempts(e: Attempts) -> Attempts:
     return Attempts(
         borrow(e.time), borrow(e.source), borrow(e.inside), borrow(e.network), borrow(e.whence), borrow(e.region), borrow(e.host),
-        borrow(e.user), borrow(e.group), borrow(e.machine), borrow(e.method), borrow(e.by_key), borrow(e.outcome), borrow(e.session), borrow(e.kind), borrow(e.reports),
+        borrow(e.user), borrow(e.service), borrow(e.group), borrow(e.machine), borrow(e.method), borrow(e.by_key), borrow(e.outcome), borrow(e.session), borrow(e.kind), borrow(e.reports),
         borrow(e.hour), borrow(e.epoch), borrow(e.seen),
     )  # fmt: skip
 
@@ -124,7 +123,7 @@ def advance(
 ) -> tuple[int, int, int]:  # fmt: skip
     """Events from `first` on, until all are done or the memory needs `roomy`.
 
-    Fills x_source (n, 12), weight (n: new attempts) and rule (n); x_service, service_row and x_user, user_row from rows
+    Fills x_source (n, 19), weight (n: new attempts) and rule (n); x_service, service_row and x_user, user_row from rows
     `services` and `users` on. Returns (next event, service rows so far, user rows so far).
     """
     state, e = _lent(state), _lent_attempts(e)
@@ -154,6 +153,6 @@ def advance(
                 logins.fail(state, e, i, new)
             if not bloom.known(state.now, state.before, combine(KNOWN_SUCCESS, e.source[i])):
                 service_row[services] = i
-                if authentication.service(state, e, i, new, x_service[services]):
+                if authentication.service(state, e, i, x_service[services]):
                     services += 1
     return len(e.time), services, users

@@ -12,8 +12,9 @@ from msgspec import Meta, Struct
 from detector.sentence import Sentence
 
 Entity = Literal["source.ip", "pair", "user.name", "service"]
-Member = Literal["forest", "tail_sum", "tail_max"]
-Direction = Literal["high", "low", "both"]
+Kind = Literal["forest", "tail_sum", "tail_max", "tail_min"]
+# context: only forests read it, to see what is odd in its company; no value of it is adverse by itself
+Direction = Literal["high", "low", "both", "context"]
 # How a number in X reads back: log2 = log2(1 + amount in the unit), hours = likewise, bits = -log2 of a share, plain = as it is.
 Scale = Literal["log2", "bits", "plain"]
 Unit = Literal[
@@ -44,18 +45,33 @@ class ForestTable(Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
 
 
+class Theme(Struct, frozen=True, forbid_unknown_fields=True):
+    """A member over some of the features: a forest of its own, or their tails summed, the strongest, or the weakest (all at once)."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*$")]
+    member: Kind
+    features: Annotated[list[str], Meta(min_length=1)]
+    weight: Annotated[float, Meta(gt=0, le=1000)] = 1.0  # its p is divided by this before the smallest is taken
+
+
 class ModelTable(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(pattern=r"^[a-z][a-z-]*$")]
     entity: Entity
-    members: Annotated[list[Member], Meta(min_length=1)]
+    members: list[Kind]  # over all features
     threshold: Annotated[float, Meta(gt=0, le=0.01)]
     title: Text
     features: Annotated[list[Feature], Meta(min_length=1, max_length=32)]
     forest: ForestTable = ForestTable()
+    themes: list[Theme] = []
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(feature.name for feature in self.features)
+
+    @property
+    def speakers(self) -> list[Theme]:
+        """All members, those over all features first."""
+        return [Theme(kind, kind, list(self.names)) for kind in self.members] + self.themes
 
     @property
     def schema_hash(self) -> str:
@@ -77,7 +93,25 @@ def parse(content: bytes, origin: str) -> ModelTable:
     twice = {name for name in table.names if table.names.count(name) > 1}
     if twice:
         raise TableError(f"{origin}: feature named twice: {', '.join(sorted(twice))}")
+    _check_members(table, origin)
     return table
+
+
+def _check_members(table: ModelTable, origin: str) -> None:
+    names = [member.name for member in table.speakers]
+    if len(names) == 0:
+        raise TableError(f"{origin}: members and themes are both empty; who should judge?")
+    if len(set(names)) < len(names):
+        raise TableError(f"{origin}: two members or themes have one name")
+    silent = {feature.name for feature in table.features if feature.direction == "context"}
+    for theme in table.themes:
+        unknown = [name for name in theme.features if name not in table.names]
+        if unknown:
+            raise TableError(f"{origin}: theme {theme.name} names features that there are not: {', '.join(unknown)}")
+        if theme.member != "forest" and silent & set(theme.features):
+            raise TableError(
+                f"{origin}: theme {theme.name} is no forest, but reads context: {', '.join(sorted(silent & set(theme.features)))}"
+            )
 
 
 def read(folder: Path) -> ModelTable:

@@ -25,7 +25,7 @@ from detector.forest.trusted import TRUSTED
 from detector.sentence import Sentence
 
 Key = Ed25519PublicKey
-FORMAT = 1
+FORMAT = 2
 LARGEST = 64 << 20  # bytes of arrays; a model of ours has under 2 MB
 
 
@@ -78,11 +78,15 @@ def read(folder: Path, keys: Iterable[Key] = (), pinned: Iterable[str] | None = 
 
 
 def check_schema(folder: Path, manifest: dict[str, Any], table: ModelTable) -> None:
-    """Raise ArtefactError unless the artefact was made for exactly these features."""
+    """Raise ArtefactError unless the artefact was made for exactly these features and members."""
     if manifest["model"] != table.name:
         raise ArtefactError(f"{folder}: this is model {manifest['model']}, not {table.name}")
     if manifest["schema_hash"] != table.schema_hash or tuple(manifest["features"]) != table.names:
         raise ArtefactError(f"{folder}: trained for another set of features than models/{table.name}/model.toml; train it again")
+    places = {name: j for j, name in enumerate(table.names)}
+    wanted = [(m.name, m.member, sorted(places[name] for name in m.features), m.weight) for m in table.speakers]
+    if [(m["name"], m["kind"], m["features"], m["weight"]) for m in manifest["members"]] != wanted:
+        raise ArtefactError(f"{folder}: trained for other members than models/{table.name}/model.toml; train it again")
 
 
 @contextmanager

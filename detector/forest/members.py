@@ -1,26 +1,68 @@
 """From clamped features to one p-value: the kernel of scoring R (shared/streams.md).
 
-Members: the forest's score, the sum of the features' tail terms, the largest of them. Each becomes a term of its own tail
-among training rows; the strongest speaks; its term is calibrated once more on honest rows that nothing was fitted on.
+A member judges some features by one kind of score: a forest's, or the sum, the largest or the smallest of their tail terms.
+Each score becomes a term of its own tail among training rows; the strongest, after weights, speaks; its term is calibrated
+once more on honest rows that nothing was fitted on.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.features.table import Kind
+from detector.forest.scoring import Forest
 from detector.forest.tails import term
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I8 = NDArray[np.int8]
 
-FOREST, TAIL_SUM, TAIL_MAX = 0, 1, 2
+KINDS: tuple[str, ...] = get_args(Kind)
+FOREST, TAIL_SUM, TAIL_MAX, TAIL_MIN = range(len(KINDS))
 BLOCK = 256
 BOTH_SIDES = 0.3010299956639812  # log10(2): looking at two sides doubles a tail probability
 
-# Tails of a detector with F features: 2 j is feature j upwards, 2 j + 1 downwards, then the members', then the calibrations.
+# Tails of a detector with F features: 2 j is feature j upwards, 2 j + 1 downwards, then the members', then the calibrations
+# with and without forests.
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One of a detector's judges: the kind of score, over which features (indices, rising), how much its p counts, its forest if any."""
+
+    name: str
+    kind: int
+    features: tuple[int, ...]
+    weight: float
+    forest: Forest | None = None
+
+
+@numba.njit(cache=True, nogil=True)
+def combined(terms: F64, kind: I8, uses: NDArray[np.bool_], raw: F64) -> None:
+    """raw[m, i] = sum, largest or smallest of terms[j, i] over the features j that member m uses; a forest's row stays as it is.
+
+    terms float64 (F, n), kind int8 (M), uses bool (M, F), raw float64 (M, n). Feature by feature: numpy's own sum adds in an
+    order that depends on the shape.
+    """
+    for m in range(kind.shape[0]):
+        if kind[m] == FOREST:
+            continue
+        raw[m] = np.inf if kind[m] == TAIL_MIN else 0.0
+        for j in range(terms.shape[0]):
+            if not uses[m, j]:
+                continue
+            for i in range(terms.shape[1]):
+                if kind[m] == TAIL_SUM:
+                    raw[m, i] += terms[j, i]
+                elif kind[m] == TAIL_MAX:
+                    raw[m, i] = max(raw[m, i], terms[j, i])
+                else:
+                    raw[m, i] = min(raw[m, i], terms[j, i])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -71,20 +113,20 @@ def feature_terms(X: F64, starts: I32, knots: F64, terms: F64, edge: F64, base: 
 
 @numba.njit(cache=True, nogil=True)
 def strongest(
-    raw: F64, use: NDArray[np.bool_], first: int, starts: I32, knots: F64, terms: F64, edge: F64, base: F64, shape: F64, scale: F64,
-    cap: F64, s: F64, member: I8,
+    raw: F64, use: NDArray[np.bool_], bonus: F64, first: int, starts: I32, knots: F64, terms: F64, edge: F64, base: F64, shape: F64,
+    scale: F64, cap: F64, s: F64, member: I8,
 ) -> None:  # fmt: skip
-    """s, member of each row from raw (3, n): the members' own scales; their tails are first, first + 1, first + 2."""
+    """s, member of each row from raw (M, n), the members' own scales; member m's tail is first + m, its bonus log10 of its weight."""
     at, own = np.empty(s.shape[0], np.int32), np.empty(s.shape[0])
-    s[:] = -1.0
-    for m in range(3):
+    s[:] = -np.inf
+    for m in range(raw.shape[0]):
         if use[m]:
             own[:] = 0.0
             if starts[first + m + 1] > starts[first + m]:
                 _lookup(raw[m], first + m, starts, knots, terms, edge, base, shape, scale, cap, at, own)
             for i in range(s.shape[0]):
-                if own[i] > s[i]:
-                    s[i] = own[i]
+                if own[i] + bonus[m] > s[i]:
+                    s[i] = own[i] + bonus[m]
                     member[i] = m
 
 

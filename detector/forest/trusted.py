@@ -1,9 +1,9 @@
 """SHA-256 of the manifests of the models that we ship; `detector.learn.baseline` rewrites this file."""
 
 TRUSTED: dict[str, str] = {
-    "auth-service": "af1b0eaac8efb35d239794ffe4593c9924dd01058734a1f09026d820471d9994",
-    "auth-source": "175299f8827e1723173602620213750e055a1db1430430dc4a6164987f5de762",
-    "auth-user": "a1c5757f131c54cff52794bfe1dc5d2a75683d57dced3e0f155dc7f79b7210c2",
-    "firewall-pair": "ace408b8287fb6effcb78dc8cb922bab7ecb5604cb9db3d2d5097700dc4eeb6d",
-    "firewall-source": "29415b954f14885599ca9584889142894946df92dfea7d6a3c9d53af2be817c5",
+    "auth-service": "6daf67a1aee15b68fc83b54c437142af3d5a7bab37ef7ab8376390e5e2a950e3",
+    "auth-source": "c372c1927ada9aac188cf0f1ceaefe473e71cccdc6224a2fa5f3d15ac2f8cde1",
+    "auth-user": "689a5c8f71cb334745eb89fc3add6971c40b6bc0d58ca8f70d74d5f0eff8b158",
+    "firewall-pair": "5fd3a3e501b753c768b736c86260df467c3db9f62bbb2d508f6d7f21c392df50",
+    "firewall-source": "7fbc010974b52036e569f320838ad9e5d8305d301c6b954e952c4c020422aa71",
 }

@@ -6,16 +6,19 @@ features.step -> models.score -> judge: flags -> cases -> evidence.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from detector import features
 from detector.config import Config
 from detector.features import FeatureState, Rows
 from detector.features import state as remembered
-from detector.features.calendar import epoch_end
+from detector.features.calendar import Calendar, epoch_end
+from detector.features.state import BERLIN
 from detector.features.table import ModelTable, read_all
 from detector.forest.detector import Detector
 from detector.judge import entities, evidence, snapshot
@@ -41,8 +44,8 @@ class ShardState:
     cases: Cases
 
     @classmethod
-    def fresh(cls, shard: str, entities: int = 500_000, timezone: str = "Europe/Berlin") -> ShardState:
-        return cls(shard, FeatureState.fresh(entities, timezone), Cases())
+    def fresh(cls, shard: str, entities: int = 500_000, calendar: Calendar = BERLIN) -> ShardState:
+        return cls(shard, FeatureState.fresh(entities, calendar), Cases())
 
 
 def score_step(state: ShardState, events: pl.DataFrame, models: Models) -> Changes:
@@ -72,7 +75,17 @@ def _changes(shard: str, events: pl.DataFrame, flags: Flags, touched: list[Touch
         evidence=evidence.gather(events, flags, touched),
         samples=evidence.sample(events, flags, touched),
         notify=tuple(one.case.incident.id for one in touched if one.wants),
+        rows=_rows(flags, touched),
     )
+
+
+def _rows(flags: Flags, touched: list[Touched]) -> dict[str, NDArray[np.int64]]:
+    """Which events of the batch are whose, for benches that know the truth of each line; the store does not keep it."""
+    found: dict[str, NDArray[np.int64]] = {}
+    for one in touched:  # an incident that closed and opened again within a batch is touched twice
+        id_, events = one.case.incident.id, flags.event[one.rows]
+        found[id_] = np.concatenate([found[id_], events]) if id_ in found else events
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +126,7 @@ class _Opener:
         clock = int(self.flags.clock[flag])
         if kind != entities.ACCOUNT:
             return clock + DAY
-        change = epoch_end(int(str(event["event.epoch"])), self.state.features.zone)
+        change = epoch_end(int(str(event["event.epoch"])), self.state.features.calendar.zone)
         return min(clock + DAY, max(change, clock + _GRACE))
 
 
@@ -131,7 +144,7 @@ class Core:
 
     models: Models
     entities: int = 500_000
-    timezones: Mapping[str, str] | None = None  # by shard; Europe/Berlin where absent
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)  # by shard; Berlin's working week where absent
 
     @classmethod
     def of(cls, config: Config) -> Core:
@@ -139,7 +152,7 @@ class Core:
         folder = Path(config.state.models) if config.state.models != "" else SHIPPED
         tables = read_all(folder)
         scorers = {name: _load(folder / name, table) for name, table in tables.items()}
-        zones = {f"{t.tenant}/{t.site}" if t.site != "" else t.tenant: t.timezone for t in config.topics}
+        zones = {f"{t.tenant}/{t.site}" if t.site != "" else t.tenant: Calendar.of(t.timezone) for t in config.topics}
         critical = frozenset(network.name or network.cidr for network in config.networks if network.critical)
         return cls(Models(tables, scorers, critical), config.state.entities_per_shard, zones)
 
@@ -149,14 +162,14 @@ class Core:
         return snapshot.schema()
 
     def fresh(self, shard: str) -> ShardState:
-        return ShardState.fresh(shard, self.entities, (self.timezones or {}).get(shard, "Europe/Berlin"))
+        return ShardState.fresh(shard, self.entities, self.calendars.get(shard, BERLIN))
 
     def dump(self, state: ShardState) -> bytes:
         return snapshot.dump(state.features, state.cases)
 
     def load(self, shard: str, payload: bytes) -> ShardState:
         """The state that was dumped. Raises ValueError if the bytes are not a snapshot of this schema."""
-        return ShardState(shard, *snapshot.load(payload, self.fresh(shard).features.zone.key))
+        return ShardState(shard, *snapshot.load(payload, self.calendars.get(shard, BERLIN)))
 
     def step(self, state: ShardState, events: pl.DataFrame) -> Changes:
         return score_step(state, events, self.models)

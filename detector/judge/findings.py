@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 MODELS = ("firewall-source", "firewall-pair", "auth-source", "auth-user", "auth-service")
 
 
@@ -82,3 +85,4 @@ class Changes:
     evidence: dict[str, tuple[EvidenceRow, ...]] = field(default_factory=dict)  # incident id -> increments of this batch
     samples: dict[str, tuple[EventSample, ...]] = field(default_factory=dict)  # incident id -> new samples (first 50 per incident)
     notify: tuple[str, ...] = ()  # ids that are new or worse and want a notification; the store applies the budget
+    rows: dict[str, NDArray[np.int64]] = field(default_factory=dict, compare=False)  # incident id -> flagged events of this batch, indices

@@ -11,6 +11,7 @@ import zstandard
 
 from detector.features import FeatureState
 from detector.features import state as remembered
+from detector.features.calendar import Calendar
 from detector.judge.cases import Case, Cases
 from detector.judge.findings import Incident
 
@@ -57,7 +58,7 @@ def _sorted(values: dict[str, set[int]]) -> dict[str, list[int]]:
     return {column: sorted(known) for column, known in sorted(values.items())}
 
 
-def load(payload: bytes, timezone: str) -> tuple[FeatureState, Cases]:
+def load(payload: bytes, calendar: Calendar) -> tuple[FeatureState, Cases]:
     """What `dump` was given. Raises ValueError for bytes that are not a snapshot of this schema."""
     try:
         packed = zstandard.ZstdDecompressor().decompress(payload, max_output_size=_LARGEST)
@@ -68,4 +69,4 @@ def load(payload: bytes, timezone: str) -> tuple[FeatureState, Cases]:
         raise ValueError(f"the snapshot has schema {found.schema}, this version {schema()}")
     arrays: dict[str, Any] = {a.name: np.frombuffer(a.data, a.dtype).reshape(a.shape) for a in found.arrays}
     cases = {c.key: Case(c.key, c.incident, c.level, c.samples, {k: set(v) for k, v in c.values.items()}) for c in found.cases}
-    return remembered.load(arrays, timezone), Cases(found.clock, cases)
+    return remembered.load(arrays, calendar), Cases(found.clock, cases)

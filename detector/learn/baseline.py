@@ -1,17 +1,18 @@
 """The shipped baselines: honest simulated people, through the product's own decoding, privacy and features, into detectors.
 
-Two cities with different people: one to train on, one to calibrate on. The number of people sets what a p-value can promise
-(streams.md no. 2): at least 300 in each.
+Several cities with different people, some to train on, some to calibrate on. The number of people and servers sets what a
+p-value can promise, not the number of rows (streams.md no. 2): at least 300 people in each city, and rather more cities than
+more days. They begin on different weekdays.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,9 @@ WARM_UP = 1  # days whose rows are left out: everything is new then
 FEWEST_PEOPLE = 300
 PER_WINDOW = 400  # rows of a model kept from ten minutes of a shard
 PER_ENTITY = 200  # rows of one source, pair, account or service in the end
-MOST = 40_000
+MOST = 40_000  # training rows
+MOST_HELD_BACK = 60_000  # calibration rows of one city; drawn as they come, so that "1 in N" is of the rows that SCORE will see
+TRAINING, CALIBRATION = 2, 4  # cities
 SERVICE_MOST = 1e-2  # the service model's threshold is replayed, up to this
 NOISE_TOO = ("auth-service",)  # its entity is attacked all day: its usual is the background of attacks
 OFFSET_ROW = (1 << 26) - 1  # of a simulated record's offset: the row in its window and topic
@@ -57,7 +60,7 @@ class Sample:
     time: NDArray[np.int64]
 
 
-def train_baseline(people: int = 320, days: int = 10, seed: int = 1, out: Path = SHIPPED) -> Iterator[str]:
+def train_baseline(people: int = 320, days: int = 6, seed: int = 1, out: Path = SHIPPED) -> Iterator[str]:
     """Write <out>/<model>/candidate for every table in the models folder; yields a line per step, for a terminal.
 
     Equal arguments give equal bytes. Raises ValueError for too few people or days.
@@ -65,13 +68,16 @@ def train_baseline(people: int = 320, days: int = 10, seed: int = 1, out: Path =
     if people < FEWEST_PEOPLE or days <= WARM_UP:
         raise ValueError(f"a baseline needs {FEWEST_PEOPLE} people and {WARM_UP + 1} days or more")
     tables = read_all(SHIPPED)
-    seeds = (1000 + 2 * seed, 1001 + 2 * seed)
+    cities: list[dict[str, Sample]] = []
     with ProcessPoolExecutor(2, get_context("spawn")) as workers:  # forked, polars would hang
-        samples = list(workers.map(_of_city, seeds, (people, people), (days, days)))
-    for name, sample in zip(("training", "calibration"), samples, strict=True):
-        yield f"{name}: " + ", ".join(f"{model} {len(rows.X)}" for model, rows in sample.items())
+        work = [(1000 * seed + k, people, days, 2 * k) for k in range(TRAINING + CALIBRATION)]
+        for sample in workers.map(_of_city, *zip(*work, strict=True)):
+            cities.append(sample)
+            yield f"city {len(cities)} of {len(work)}: " + ", ".join(f"{model} {len(rows.X)}" for model, rows in sample.items())
+    made_of = {"people": people, "days": days, "seed": seed, "cities": {"training": TRAINING, "calibration": CALIBRATION}}
     for model, table in tables.items():
-        trained = _fitted(table, samples[0][model], samples[1][model], {"people": people, "days": days, "seed": seed})
+        rows = [sample[model] for sample in cities]
+        trained = fitted(table, rows[:TRAINING], rows[TRAINING:], made_of)
         trained.save(out / model / "candidate")
         yield f"{model}: {trained.detector.model_id}, threshold {trained.detector.threshold_p:.1e}, {trained.about['rows']}"
 
@@ -91,8 +97,8 @@ def ship(models: Path = SHIPPED) -> None:
     trusted.write_text(f"{head}TRUSTED: dict[str, str] = {{\n{lines}}}\n")
 
 
-def _of_city(seed: int, people: int, days: int) -> dict[str, Sample]:
-    return collect(City(seed, people, MONDAY, attacks="none"), days, read_all(SHIPPED))
+def _of_city(seed: int, people: int, days: int, later: int) -> dict[str, Sample]:
+    return collect(City(seed, people, MONDAY + timedelta(days=later), attacks="none"), days, read_all(SHIPPED))
 
 
 def collect(city: City, days: int, tables: Mapping[str, ModelTable]) -> dict[str, Sample]:
@@ -108,7 +114,7 @@ def collect(city: City, days: int, tables: Mapping[str, ModelTable]) -> dict[str
                 for model, sample in rows.items():
                     chosen = _some(rng, len(sample.X), PER_WINDOW if model not in NOISE_TOO else len(sample.X))
                     kept[model].append(Sample(sample.X[chosen], sample.entity[chosen], sample.time[chosen]))
-    return {model: _joined(parts) for model, parts in kept.items()}
+    return {model: joined(parts) for model, parts in kept.items()}
 
 
 def _rows(
@@ -143,36 +149,48 @@ def _some(rng: np.random.Generator, rows: int, most: int) -> NDArray[np.int64]:
     return np.arange(rows) if rows <= most else np.sort(rng.choice(rows, most, replace=False))
 
 
-def _joined(parts: list[Sample]) -> Sample:
+def joined(parts: Sequence[Sample]) -> Sample:
     return Sample(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("X", "entity", "time")))
 
 
-def _fitted(table: ModelTable, training: Sample, calibration: Sample, made_of: dict[str, Any]) -> Trained:
-    """Caps per entity, then fit; the service model's threshold comes from replaying the calibration period."""
+def fitted(table: ModelTable, training: Sequence[Sample], calibration: Sequence[Sample], made_of: dict[str, Any]) -> Trained:
+    """From the cities' rows: capped per entity to train on, as they come to calibrate on.
+
+    The service model's threshold comes from replaying the calibration periods.
+    """
     noisy = table.name in NOISE_TOO  # few services, each with a day of its own: no cap that would leave nothing
-    fitted_on, held_back = (
-        sample.X[_limited(sample.entity, MOST if noisy else PER_ENTITY, table.forest.seed)] for sample in (training, calibration)
-    )
-    trained = train(table, fitted_on, held_back)
+    learnt, held_back = joined(training), joined([_thinned(sample, table.forest.seed) for sample in calibration])
+    chosen = capped(learnt.entity, MOST if noisy else PER_ENTITY, table.forest.seed)
+    chosen = chosen[_some(np.random.default_rng(table.forest.seed), len(chosen), MOST)]
+    trained = train(table, learnt.X[chosen], held_back.X, entities=_blocks(held_back))
     detector = trained.detector
     if noisy:
         detector = replace(detector, threshold_p=_by_replay(detector, calibration), model_id="")
-    entities = {"training": len(np.unique(training.entity)), "calibration": len(np.unique(calibration.entity))}
+    entities = {"training": len(np.unique(learnt.entity)), "calibration": len(np.unique(held_back.entity))}
     return Trained(detector, trained.about | {"made_of": made_of, "entities": entities})
 
 
-def _limited(entities: NDArray[np.uint64], most: int, seed: int) -> NDArray[np.int64]:
-    few = capped(entities, most, seed)
-    return few[_some(np.random.default_rng(seed), len(few), MOST)]
+def _thinned(sample: Sample, seed: int) -> Sample:
+    chosen = _some(np.random.default_rng(seed), len(sample.X), MOST_HELD_BACK)
+    return Sample(sample.X[chosen], sample.entity[chosen], sample.time[chosen])
 
 
-def _by_replay(detector: Detector, sample: Sample) -> float:
-    _, p, _ = detector.score(sample.X)
-    return threshold_by_replay(p, sample.time, sample.entity, per_day=0.3, most=SERVICE_MOST, quiet=DAY)
+def _blocks(sample: Sample) -> NDArray[np.int64]:
+    """Rows that are no independent witnesses have one number: those of an entity on one day."""
+    _, entity = np.unique(sample.entity, return_inverse=True)
+    return np.asarray(entity * 100_000 + sample.time // DAY, np.int64)
+
+
+def _by_replay(detector: Detector, cities: Sequence[Sample]) -> float:
+    """The lowest of the cities' thresholds: services of different cities may have one number."""
+    return min(
+        threshold_by_replay(detector.score(sample.X)[1], sample.time, sample.entity, per_day=0.3, most=SERVICE_MOST, quiet=DAY)
+        for sample in cities
+    )
 
 
 if __name__ == "__main__":
-    for line in train_baseline(days=int(sys.argv[1]) if len(sys.argv) > 1 else 10):
+    for line in train_baseline(days=int(sys.argv[1]) if len(sys.argv) > 1 else 6):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
     ship()

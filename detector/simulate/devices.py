@@ -17,9 +17,10 @@ SERVICES = (  # what FortiGate and PAN-OS call them
     ("HTTPS", "ssl"), ("HTTP", "web-browsing"), ("udp/443", "quic"), ("DNS", "dns"), ("SMB", "ms-ds-smbv3"),
     ("tcp/8443", "ssl"), ("KERBEROS", "kerberos"), ("LDAP", "ldap"), ("tcp/9100", "hp-jetdirect"), ("NTP", "ntp-base"),
     ("SSH", "ssh"), ("RDP", "ms-rdp"), ("SMTP", "smtp"), ("SNMP", "snmp"), ("tcp/10000", "veeam"), ("other", "incomplete"),
+    ("tcp/1433", "mssql-db"), ("WINRM", "windows-remote-management"), ("FTP", "ftp"),
 )  # fmt: skip
 _DEPOT = places.ip("10.20.0.0") >> 16
-HTTPS, HTTP, QUIC, DNS, SMB, APP, KERBEROS, LDAP, PRINT, NTP, SSH, RDP, SMTP, SNMP, BACKUP, OTHER = range(16)
+HTTPS, HTTP, QUIC, DNS, SMB, APP, KERBEROS, LDAP, PRINT, NTP, SSH, RDP, SMTP, SNMP, BACKUP, OTHER, SQL, WINRM, FTP = range(19)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def concat(parts: list[Flows]) -> Flows:
 def zone_of(address: Int64) -> Int64:
     """The segment in which an address lies; IPv6 counts as outside (`_zones` knows which end is ours)."""
     third = address >> 8 & 255
-    inside = np.select([third >= 128, third >= 64, third == 30], [CLIENT, VPN, PRINTER], SERVER)
+    inside = np.select([third >= 128, third >= 64, third >= 48, third == 30], [CLIENT, VPN, CLIENT, PRINTER], SERVER)
     zone = np.where(address >> 24 == 10, inside, np.where(address >> 8 == places.SITES[0].public >> 8, DMZ, WAN))
     return np.where(address >= IPV6, WAN, zone)
 
@@ -156,12 +157,45 @@ def netfilter(sheet: Sheet, flow: Flows, *, truth: int = 0) -> None:
         sheet.add(f"netfilter.{template}", flow.times[rows], some, truth=truth, delay=150_000)
 
 
-WRITERS = (fortigate, netfilter, panos)  # by site
+def asa(sheet: Sheet, flow: Flows, *, truth: int = 0) -> None:
+    """The town hall's inner firewall before its data centre: two lines for each connection, one for a refused one."""
+    press = sheet.press
+    source, target = (np.where(_in_data_centre(address), press.text("rz"), press.text("innen")) for address in (flow.src, flow.dst))
+    columns = {
+        "src": flow.src, "sport": flow.sport, "dst": flow.dst, "dport": flow.dport, "from": source, "to": target, "connection": flow.session,
+        "proto": np.where(flow.proto == TCP, press.text("TCP"), press.text("UDP")), "bytes": flow.sent + flow.received,
+        "duration": flow.duration, "lower": np.where(flow.proto == TCP, press.text("tcp"), press.text("udp")),
+        "end": np.where(flow.proto == TCP, press.texts(["TCP FINs"] * 9 + ["TCP Reset-O"])[flow.session % 10], press.text("")),
+    }  # fmt: skip
+    begin = np.maximum(flow.times - flow.duration * 1_000_000, sheet.start)
+    allowed, some = ~flow.denied, {name: values[~flow.denied] for name, values in columns.items()}
+    for number, kind in ((TCP, "tcp"), (UDP, "udp")):
+        rows = flow.proto[allowed] == number
+        told = {name: values[rows] for name, values in some.items()}
+        sheet.add(f"asa.built_{kind}", begin[allowed][rows], told, truth=truth, delay=300_000)
+        sheet.add(f"asa.teardown_{kind}", flow.times[allowed][rows], told, truth=truth, delay=300_000)
+    refusal = {name: values[flow.denied] for name, values in columns.items()}
+    sheet.add("asa.deny", flow.times[flow.denied], refusal, truth=truth, delay=300_000)
+
+
+def _in_data_centre(address: Int64) -> NDArray[np.bool_]:
+    inside: NDArray[np.bool_] = address >> 10 == places.DATA_CENTRE >> 10
+    return inside
+
+
+WRITERS = (fortigate, netfilter, panos, asa)  # by site, and behind them the inner firewall
 
 
 def write(sheet: Sheet, flow: Flows, site: Int64, *, truth: int = 0) -> None:
-    """Each flow by the firewall of its site; a flow in IPv6 never passes the depot's gateway."""
+    """Each flow by the firewall of its site, at the town hall also by the one before the data centre alone.
+
+    A flow in IPv6 never passes the depot's gateway; a sheet without flows takes none.
+    """
+    if not sheet.flows:
+        return
+    behind = (site == places.RATHAUS) & (_in_data_centre(flow.src) | _in_data_centre(flow.dst))
+    firewall = np.where(behind, len(WRITERS) - 1, site)
     for number, writer in enumerate(WRITERS):
-        rows = site == number
+        rows = firewall == number
         if rows.any():
             writer(sheet, flow.pick(rows), truth=truth)

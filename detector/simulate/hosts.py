@@ -107,37 +107,45 @@ _VPN_TEXTS: Mapping[str, Columns] = {  # template -> what never changes in it
 def vpn_failures(
     sheet: Sheet, rng: np.random.Generator, times: Int64, site: Int64, columns: Columns, *, known: bool, truth: int = 0
 ) -> None:
-    """Refused dial-ins: those of the city's staff at the FortiGate, those of the municipal utility at GlobalProtect.
+    """Refused dial-ins: the town hall's at the FortiGate, the depot's at the ASA, those of the municipal utility at GlobalProtect.
 
     columns of all three vpn functions: user, src; inner and machine as well where the dial-in succeeded.
     """
-    there = site == places.LEITSTELLE
+    hall, depot, utility = _gateways(site)
     reason = "sslvpn_login_permission_denied" if known else "sslvpn_login_unknown_user"
-    _fortigate(sheet, "vpn_fail", times[~there], {**pick(columns, ~there), "reason": reason}, truth)
+    _fortigate(sheet, "vpn_fail", times[hall], {**pick(columns, hall), "reason": reason}, truth)
+    sheet.add("asa.vpn_fail", times[depot], pick(columns, depot), truth=truth, delay=300_000)
     why = "Authentication failed: Invalid username or password"
-    refused = {**pick(columns, there), "status": "failure", "duration": 0, "inner": 0, "machine": "", "why": why}
-    _globalprotect(sheet, rng, "portal-auth", "login", times[there], refused, truth)
+    refused = {**pick(columns, utility), "status": "failure", "duration": 0, "inner": 0, "machine": "", "why": why}
+    _globalprotect(sheet, rng, "portal-auth", "login", times[utility], refused, truth)
+
+
+def _gateways(site: Int64) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    return site == places.RATHAUS, site == places.BAUHOF, site == places.LEITSTELLE
 
 
 def vpn_up(sheet: Sheet, rng: np.random.Generator, times: Int64, site: Int64, columns: Columns, *, truth: int = 0) -> None:
-    """Successful dial-ins; GlobalProtect reports portal, gateway and tunnel."""
-    there = site == places.LEITSTELLE
-    tunnel = times[~there] // SECOND % 1_000_000_000
-    _fortigate(sheet, "vpn_up", times[~there], {**pick(columns, ~there), "tunnel": tunnel}, truth)
-    told = {**pick(columns, there), "status": "success", "duration": 0, "why": ""}
+    """Successful dial-ins; GlobalProtect reports portal, gateway and tunnel, the ASA password, session and address."""
+    hall, depot, utility = _gateways(site)
+    tunnel = times[hall] // SECOND % 1_000_000_000
+    _fortigate(sheet, "vpn_up", times[hall], {**pick(columns, hall), "tunnel": tunnel}, truth)
+    for later, line in ((0, "vpn_aaa"), (1, "vpn_up"), (2, "vpn_address")):
+        sheet.add(f"asa.{line}", times[depot] + later * SECOND, pick(columns, depot), truth=truth, delay=300_000)
+    told = {**pick(columns, utility), "status": "success", "duration": 0, "why": ""}
     for later, event in ((0, "portal-auth"), (1, "gateway-auth")):
-        _globalprotect(sheet, rng, event, "login", times[there] + later * SECOND, {**told, "inner": 0}, truth)
-    _globalprotect(sheet, rng, "gateway-connected", "connected", times[there] + 3 * SECOND, told, truth)
+        _globalprotect(sheet, rng, event, "login", times[utility] + later * SECOND, {**told, "inner": 0}, truth)
+    _globalprotect(sheet, rng, "gateway-connected", "connected", times[utility] + 3 * SECOND, told, truth)
 
 
 def vpn_down(sheet: Sheet, rng: np.random.Generator, times: Int64, site: Int64, since: Int64, columns: Columns) -> None:
-    there = site == places.LEITSTELLE
+    hall, depot, utility = _gateways(site)
     seconds = np.maximum(0, times - since) // SECOND
     octets = seconds * rng.integers(2_000, 30_000, len(times))
     full = {**columns, "duration": seconds, "sent": octets, "received": octets // 7, "tunnel": since // SECOND % 1_000_000_000}
-    _fortigate(sheet, "vpn_down", times[~there], pick(full, ~there), 0)
-    told = {**pick(full, there), "status": "success", "why": "client logout"}
-    _globalprotect(sheet, rng, "gateway-logout", "logout", times[there], told, 0)
+    _fortigate(sheet, "vpn_down", times[hall], pick(full, hall), 0)
+    sheet.add("asa.vpn_down", times[depot], pick(full, depot), delay=300_000)
+    told = {**pick(full, utility), "status": "success", "why": "client logout"}
+    _globalprotect(sheet, rng, "gateway-logout", "logout", times[utility], told, 0)
 
 
 def _fortigate(sheet: Sheet, template: str, times: Int64, columns: Columns, truth: int) -> None:

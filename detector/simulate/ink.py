@@ -9,11 +9,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 Int64 = NDArray[np.int64]
-LITERAL, INT, HEX, IP, TEXT, DATE, CLOCK, SLASHED, SYSLOG, ISO, UTC, NANOS, ZONE, UPTIME = range(14)
+LITERAL, INT, HEX, IP, TEXT, DATE, CLOCK, SLASHED, SYSLOG, ISO, UTC, NANOS, ZONE, UPTIME, SPAN = range(15)
 KINDS: Mapping[str, tuple[int, int]] = {  # name -> (code, most bytes that it writes; texts by the pool)
     "int": (INT, 20), "hex": (HEX, 18), "ip": (IP, 15), "text": (TEXT, 0), "date": (DATE, 10), "clock": (CLOCK, 8),
     "slashed": (SLASHED, 19), "syslog": (SYSLOG, 15), "iso": (ISO, 32), "utc": (UTC, 24), "nanos": (NANOS, 20),
-    "tz": (ZONE, 5), "uptime": (UPTIME, 20),
+    "tz": (ZONE, 5), "uptime": (UPTIME, 20), "span": (SPAN, 25),
 }  # fmt: skip
 IPV6 = 1 << 32  # added to a pool code
 
@@ -86,6 +86,16 @@ def _clock(out: NDArray[np.uint8], at: int, second: int) -> int:
     at = _digits(out, at + 1, second // 60 % 60, 2)
     out[at] = 58
     return int(_digits(out, at + 1, second % 60, 2))
+
+
+@njit(cache=True, nogil=True)
+def _span(out: NDArray[np.uint8], at: int, seconds: int) -> int:
+    """Hours, minutes and seconds of a number of seconds: 0:01:07."""
+    at = _number(out, at, seconds // 3600)
+    out[at] = 58
+    at = _digits(out, at + 1, seconds // 60 % 60, 2)
+    out[at] = 58
+    return int(_digits(out, at + 1, seconds % 60, 2))
 
 
 _MONTHS = np.frombuffer(b"JanFebMarAprMayJunJulAugSepOctNovDec", np.uint8)
@@ -165,6 +175,8 @@ def render(
                 at = _copy(out, at, pool, pool_bounds[code], pool_bounds[code + 1] - pool_bounds[code])
             elif kind == HEX:
                 at = _hex(out, at, value)
+            elif kind == SPAN:
+                at = _span(out, at, value)
             else:
                 at = _time(out, at, kind, value, zone)
         if newline:

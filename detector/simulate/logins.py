@@ -11,21 +11,25 @@ from detector.simulate import clock, hosts, places
 from detector.simulate.background import ticks
 from detector.simulate.clock import HOUR, SECOND, Plan
 from detector.simulate.people import People
-from detector.simulate.traffic import address_today
+from detector.simulate.town import Town
+from detector.simulate.traffic import address_today, own_server
 from detector.simulate.wire import Int64, Sheet
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What all writers below need: who, which day, which window (that of the sheets), and where to write."""
+    """What all writers below need: the town, which working day, which window (that of the sheets), and where to write."""
 
     rng: np.random.Generator
-    people: People
+    town: Town
     day: Plan
-    date: date
-    seed: int
+    date: date  # the civil day
     auth: Sheet
     firewall: Sheet
+
+    @property
+    def people(self) -> People:
+        return self.town.people
 
     def within(self, times: Int64) -> Int64:
         """The people whose moment lies in this window and who work today."""
@@ -111,10 +115,8 @@ def _files(desk: Desk, who: Int64, times: Int64) -> None:
 
 def day_long(desk: Desk) -> None:
     """Tickets, file server, unlocking after lunch, the old password in a telephone, leaving."""
-    who, times = desk.rate(1.6)
-    service = np.array([desk.auth.press.text(name.upper() + "$") for name in ("fach-rathaus", "fs-bauhof", "abr-leitstelle")])
-    hosts.windows(desk.auth, "4769", times, {**_person(desk, who), "service": service[desk.people.site[who]]})
-    who, times = desk.rate(1.9)
+    _applications(desk)
+    who, times = desk.rate(1.2)
     _files(desk, who, times)
     who = desk.within(desk.day.lunch_end)
     back = desk.day.lunch_end[who]
@@ -124,19 +126,24 @@ def day_long(desk: Desk) -> None:
     stale = np.flatnonzero(desk.day.stale & desk.day.works & (desk.day.lunch < desk.auth.start) & (desk.day.end > desk.auth.start))
     which, times = ticks(desk.auth.start, desk.auth.end, 900 * SECOND, stale * 53 * SECOND)
     who = stale[which]
-    wifi = places.CLIENTS[desk.people.site[who]] - 0x8000 + 50 * 256 + 10 + who % 200
-    hosts.windows(desk.auth, "4771", times, {**_person(desk, who), "status": hosts.KERBEROS_WRONG, "src": wifi})
+    hosts.windows(desk.auth, "4771", times, {**_person(desk, who), "status": hosts.KERBEROS_WRONG, "src": desk.people.wifi[who]})
     leaving = desk.within(desk.day.end)
     leaving = leaving[desk.day.home[leaving]]
     hosts.vpn_down(desk.firewall, desk.rng, desk.day.end[leaving], desk.people.site[leaving], desk.day.start[leaving],
         _dial_in(desk, leaving, desk.day.address[leaving]))  # fmt: skip
 
 
-_RDP = (("fach-rathaus", "fs-rathaus", "mail-rathaus", "dc-rathaus"), ("fs-bauhof",), ("abr-leitstelle", "fs-leitstelle", "dc-leitstelle"))
-_SSH = (
-    ("web-rathaus", "db-rathaus", "mon-rathaus", "bak-rathaus"), ("ssh-bauhof", "gis-bauhof"),
-    ("sftp-leitstelle", "gis-leitstelle", "bak-leitstelle"),
-)  # fmt: skip
+def _applications(desk: Desk) -> None:
+    """Tickets for the department's servers, and a logon there where they are Windows hosts."""
+    who, times = desk.rate(1.2)
+    server, estate = own_server(desk.rng, desk.town, who), desk.town.estate
+    columns = {**_person(desk, who), "service": estate.account[server]}
+    hosts.windows(desk.auth, "4769", times, columns)
+    rows = estate.windows[server] & (desk.rng.random(len(who)) < 0.6)
+    there = {**hosts.pick(columns, rows), "host": estate.name[server][rows]}
+    hosts.session(desk.auth, desk.rng, times[rows] + SECOND // 4, there)
+
+
 _COMMANDS = (
     "/usr/bin/apt update",
     "/usr/bin/systemctl restart nginx",
@@ -147,7 +154,7 @@ _COMMANDS = (
 
 def administrators(desk: Desk) -> None:
     """Remote desktops and shells with the second account, firewalls, and sometimes a night on call."""
-    for site in range(3):
+    for site in range(desk.town.sites):
         who, times = _admins(desk, site, 0.6)
         _remote_desktop(desk, site, who, times)
         who, times = _admins(desk, site, 0.8)
@@ -157,9 +164,9 @@ def administrators(desk: Desk) -> None:
     night = np.flatnonzero(desk.day.duty & (desk.day.duty_at >= desk.auth.start) & (desk.day.duty_at < desk.auth.end))
     at = desk.day.duty_at[night]
     inner = places.POOLS[desk.people.site[night]] + desk.day.inner[night]
-    dial_in = {**_dial_in(desk, night, desk.people.home[night]), "inner": inner}
+    dial_in = {**_dial_in(desk, night, desk.day.flat[night]), "inner": inner}
     hosts.vpn_up(desk.firewall, desk.rng, at, desk.people.site[night], dial_in)
-    for site in range(3):
+    for site in range(desk.town.sites):
         rows = desk.people.site[night] == site
         _remote_desktop(desk, site, night[rows], at[rows] + 60 * SECOND, src=inner[rows])
 
@@ -170,20 +177,37 @@ def _admins(desk: Desk, site: int, per_hour: float) -> tuple[Int64, Int64]:
     return who[rows], times[rows]
 
 
+_JUMPS = ("sprung-rathaus", "sprung-rathaus", "sprung-leitstelle")
+
+
+def _chosen_servers(desk: Desk, who: Int64, mine: Int64) -> Int64:
+    """The server that an administrator looks after: everyone has some of his own, sometimes it is another's."""
+    own = (who * 31 + (4 * desk.rng.random(len(who)) ** 2).astype(np.int64) * 7) % len(mine)
+    chosen: Int64 = mine[np.where(desk.rng.random(len(who)) < 0.85, own, desk.rng.integers(0, len(mine), len(who)))]
+    return chosen
+
+
 def _remote_desktop(desk: Desk, site: int, who: Int64, times: Int64, src: Int64 | None = None) -> None:
-    host = _hosts(desk, _RDP[site])[desk.rng.integers(0, len(_RDP[site]), len(who))]
-    columns = _person(desk, who) | {"user": desk.people.operator[who], "host": host}
+    """First the jump host, then from there the server; one in eight goes straight to the server."""
+    estate = desk.town.estate
+    server = _chosen_servers(desk, who, estate.at(site, windows=True))
+    straight = desk.rng.random(len(who)) < 0.12
+    jump = estate.number(_JUMPS[site])
+    columns = _person(desk, who) | {"user": desk.people.operator[who], "host": np.full(len(who), estate.name[jump])}
     if src is not None:
         columns["src"] = src
     wrong = desk.rng.random(len(who)) < 0.06
     refusal = {**hosts.pick(columns, wrong), "type": 3, "status": hosts.WRONG_PASSWORD, "workstation": "-"}
     hosts.windows(desk.auth, "4625", times[wrong] - 8 * SECOND, refusal)
-    hosts.session(desk.auth, desk.rng, times, columns, kind=10, package="Negotiate", special=True)
+    hosts.session(desk.auth, desk.rng, times[~straight], hosts.pick(columns, ~straight), kind=10, package="Negotiate", special=True)
+    onward = {**columns, "host": estate.name[server], "src": np.where(straight, columns["src"], estate.address[jump])}
+    later = times + np.where(straight, 0, desk.rng.integers(20, 200, len(who)) * SECOND)
+    hosts.session(desk.auth, desk.rng, later, onward, kind=10, package="Negotiate", special=True)
 
 
 def _shell(desk: Desk, site: int, who: Int64, times: Int64) -> None:
-    people, rng, form = desk.people, desk.rng, hosts.flavour(site)
-    host = desk.auth.press.texts(_SSH[site])[rng.integers(0, len(_SSH[site]), len(who))]
+    people, rng, form, estate = desk.people, desk.rng, hosts.flavour(site), desk.town.estate
+    host = estate.name[_chosen_servers(desk, who, estate.at(site, windows=False))]
     src = address_today(people, desk.day)[who]
     columns = {"host": host, "src": src, "user": people.operator[who], "uid": people.uid[who], "key": people.key[who]}
     password = rng.random(len(who)) < 0.15  # hosts that do not have the key yet

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from detector.records import Place, Records
-from detector.simulate import clock, devices, hosts, places
+from detector.simulate import clock, devices, hosts, outside, places
 from detector.simulate.attacks import Attack
 from detector.simulate.city import TOPICS, City, SimulatedWindow
 from detector.simulate.clock import SECOND
@@ -41,7 +41,7 @@ class Labels:
 
 
 def write(city: City, days: int, out: Path, progress: Callable[[int, int], None] | None = None) -> dict[str, int]:
-    """`firewall.log`, `auth.log`, `labels.jsonl` and `city.toml` in the folder `out`; returns lines per topic.
+    """`firewall.log`, `auth.log`, `labels.jsonl`, `city.toml` and its two tables in the folder `out`; returns lines per topic.
 
     Existing files are replaced. `progress(done, of)` is told the windows. Raises OSError when the folder cannot be written.
     """
@@ -58,7 +58,8 @@ def write(city: City, days: int, out: Path, progress: Callable[[int, int], None]
             if progress is not None:
                 progress(index + 1, last)
     (out / "labels.jsonl").write_text("".join(line + "\n" for line in labels.json_lines()), encoding="utf-8")
-    (out / "city.toml").write_text(city.config_toml(), encoding="utf-8")
+    for name, text in (("city.toml", city.config_toml(files=".")), ("roles.csv", city.roles_csv()), ("networks.csv", city.networks_csv())):
+        (out / name).write_text(text, encoding="utf-8")
     return labels.counts
 
 
@@ -110,8 +111,8 @@ def _mixture(sheet: Sheet, rng: np.random.Generator, chunk: int, users: np.ndarr
         visited = np.where(rng.random(n) < 0.95, usual, rng.integers(0, 8_000, n))
         port = np.array([443, 443, 443, 443, 80, 53])[visited % 6]
         knocked = rng.choice(np.array([22, 23, 80, 443, 445, 3389]), n)
-        src = np.where(inward, places.SCANNERS + rng.integers(0, 60_000, n), places.CLIENTS[site] + 10 + client)
-        dst = np.where(inward, places.SITES[site].public + rng.integers(1, 31, n), places.WORLD + visited)
+        src = np.where(inward, outside.SCANNERS + rng.integers(0, 32_000, n), places.CLIENTS[site] + 10 + client)
+        dst = np.where(inward, places.SITES[site].public + rng.integers(1, 31, n), outside.WORLD + visited)
         writer(sheet, devices.flows(
             rng, rng.integers(sheet.start, sheet.end, n), src=src, dst=dst, dport=np.where(inward, knocked, port),
             service=rng.integers(0, 16, n), sent=rng.integers(60, 3_000, n), received=rng.integers(0, 900_000, n),
@@ -119,5 +120,5 @@ def _mixture(sheet: Sheet, rng: np.random.Generator, chunk: int, users: np.ndarr
         ))  # fmt: skip
     n = round(chunk * 0.2) // 5
     known = np.arange(n) % 2 == 0
-    columns: Columns = {"host": "ssh-bauhof", "src": places.SCANNERS + rng.integers(0, 400, n), "user": rng.choice(users, n)}
+    columns: Columns = {"host": "ssh-bauhof", "src": outside.SCANNERS + rng.integers(0, 400, n), "user": rng.choice(users, n)}
     hosts.ssh_failures(sheet, rng, places.BAUHOF, rng.integers(sheet.start, sheet.end, n), known, columns)

@@ -1,8 +1,7 @@
 """Where everything stands: sites, networks, servers, the outside. Invented, in private and documentation ranges.
 
-The outside lives in 198.18.0.0/15 (the benchmark range: room for thousands of scanners) and in the three documentation
-networks: 198.18.0.0/16 the scanners, 198.19.0.0/17 the providers of homes and telephones, 198.19.128.0/17 the servers of
-the world, 203.0.113.0/24 the city's own public addresses, 198.51.100.0/24 and 192.0.2.0/24 what attackers rent.
+The outside lives in 198.18.0.0/15 (the benchmark range) and in the documentation networks, see `outside`; 203.0.113.0/24
+are the city's own public addresses.
 """
 
 from __future__ import annotations
@@ -35,7 +34,9 @@ RATHAUS, BAUHOF, LEITSTELLE = 0, 1, 2
 CLIENTS = np.array([ip("10.10.128.0"), ip("10.20.128.0"), ip("10.30.128.0")])
 POOLS = np.array([ip("10.10.64.0"), ip("10.10.64.0"), ip("10.30.64.0")])  # bauhof dials in at the town hall
 PRINTERS = np.array([ip("10.10.30.10"), ip("10.20.30.10"), ip("10.30.30.10")])
-SCANNERS, PROVIDERS, WORLD = ip("198.18.0.0"), ip("198.19.0.0"), ip("198.19.128.0")
+WIFI = np.array([ip("10.10.48.10"), ip("10.20.48.10"), ip("10.30.48.10")])
+DATA_CENTRE = ip("10.10.12.0")  # a /22 behind the town hall's inner firewall, an ASA
+BRANCH = ip("10.10.192.0")  # clients of a site that opens later, behind the town hall's firewall
 
 
 class Server(NamedTuple):
@@ -45,8 +46,8 @@ class Server(NamedTuple):
     windows: bool
 
 
-def _server(name: str, site: int, last: int, *, windows: bool = False) -> Server:
-    return Server(name, site, ip(f"{SITES[site].prefix}.10.{last}"), windows)
+def _server(name: str, site: int, last: int, *, windows: bool = False, third: int = 10) -> Server:
+    return Server(name, site, ip(f"{SITES[site].prefix}.{third}.{last}"), windows)
 
 
 SERVERS = (
@@ -58,6 +59,11 @@ SERVERS = (
     _server("db-rathaus", 0, 21),
     _server("mon-rathaus", 0, 22),
     _server("bak-rathaus", 0, 23),
+    _server("scan-rathaus", 0, 30),
+    _server("sprung-rathaus", 0, 31, windows=True),
+    _server("sso-rathaus", 0, 10, third=12),
+    _server("fv01-rathaus", 0, 11, windows=True, third=12),
+    _server("db01-rathaus", 0, 12, third=12),
     _server("fs-bauhof", 1, 11, windows=True),
     _server("ssh-bauhof", 1, 20),
     _server("gis-bauhof", 1, 21),
@@ -67,6 +73,7 @@ SERVERS = (
     _server("sftp-leitstelle", 2, 20),
     _server("gis-leitstelle", 2, 21),
     _server("bak-leitstelle", 2, 23),
+    _server("sprung-leitstelle", 2, 31, windows=True),
 )
 BY_NAME = {server.name: server for server in SERVERS}
 HOME_DC = ("dc-rathaus", "dc-rathaus", "dc-leitstelle")
@@ -76,8 +83,8 @@ BACKUP = ("bak-rathaus", "bak-rathaus", "bak-leitstelle")
 
 
 def of(site: int) -> NDArray[np.int64]:
-    """The addresses of a site's servers."""
-    return np.array([server.address for server in SERVERS if server.site == site], np.int64)
+    """The addresses in a site's oldest server network."""
+    return np.array([server.address for server in SERVERS if server.site == site and server.address >> 8 & 255 == 10], np.int64)
 
 
 def addresses(names: tuple[str, ...]) -> NDArray[np.int64]:

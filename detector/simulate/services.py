@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from detector.simulate import hosts, places
-from detector.simulate.background import ticks
+from detector.simulate import holidays, hosts, outside, places
+from detector.simulate.background import backup_times, patch_times, ticks
 from detector.simulate.clock import HOUR, MINUTE, SECOND, midnight
 from detector.simulate.logins import Desk
 from detector.simulate.wire import Columns, Int64
 
-LINUX = tuple(server for server in places.SERVERS if not server.windows)
-WINDOWS = tuple(server for server in places.SERVERS if server.windows)
 PARTNERS = 6
 _SERVICE_SID = "S-1-5-21-3623811015-3361044348-30300820-"
 _GUESSES_TEXT = (
@@ -24,22 +20,84 @@ GUESSES = _GUESSES_TEXT.split()
 
 
 def scheduled(desk: Desk) -> None:
-    """svc-backup at night, svc-monitor every ten minutes, cron, partners who deliver files every hour or so."""
+    """svc-backup at night, svc-monitor, the departments' service accounts, cron, partners who deliver files every hour or so."""
     _backup(desk)
-    which, times = ticks(desk.auth.start, desk.auth.end, 10 * MINUTE, np.arange(len(WINDOWS)) * 71 * SECOND)
-    hosts.session(desk.auth, desk.rng, times, _service(desk, "svc-monitor", WINDOWS, which, places.MONITOR))
+    estate = desk.town.estate
+    for old, period in ((True, 10 * MINUTE), (False, 60 * MINUTE)):
+        watched = np.flatnonzero(estate.windows & (estate.grown != old))
+        which, times = ticks(desk.auth.start, desk.auth.end, period, np.arange(len(watched)) * 71 * SECOND)
+        columns = _service(desk, "svc-monitor", watched[which], _from(estate.site[watched[which]], places.MONITOR))
+        hosts.session(desk.auth, desk.rng, times, columns)
+    _applications(desk)
     for form in ("bsd", "ietf"):
         _cron(desk, form)
-    _partners(desk)
+    if desk.town.sites > places.LEITSTELLE:
+        _partners(desk)
+    _vulnerability_scan(desk)
+    _patches(desk)
+
+
+def _from(site: Int64, source: tuple[str, ...]) -> Int64:
+    found: Int64 = places.addresses(source)[site]
+    return found
+
+
+def _applications(desk: Desk) -> None:
+    """Each department's application fetches its files from the site's file server, every hour with an account of its own."""
+    estate, press = desk.town.estate, desk.auth.press
+    owners = np.flatnonzero(estate.windows & estate.grown)
+    which, times = ticks(desk.auth.start, desk.auth.end, HOUR, np.arange(len(owners)) * 37 * SECOND)
+    server = owners[which]
+    account = press.texts(f"svc-{estate.servers[k].name.split('-')[0]}" for k in owners.tolist())[which]
+    files = estate.name[np.array([estate.number(name) for name in places.HOME_FILES])][estate.site[server]]
+    columns = {**_service(desk, "", server, estate.address[server]), "user": account, "host": files}
+    hosts.session(desk.auth, desk.rng, times, columns)
+
+
+def _vulnerability_scan(desk: Desk) -> None:
+    """The scanner's account looks into every server that it scans, see `background.vulnerability_scan`."""
+    begin = midnight(desk.date) + 19 * HOUR
+    if desk.date.weekday() != 2 or desk.auth.end <= begin:
+        return
+    estate = desk.town.estate
+    targets = np.random.default_rng([desk.town.seed, desk.date.toordinal(), 9]).permutation(
+        np.flatnonzero(estate.site != places.LEITSTELLE)
+    )
+    at = begin + np.arange(len(targets)) * 13 * SECOND
+    rows = (at >= desk.auth.start) & (at < desk.auth.end) & estate.windows[targets]
+    source = np.full(int(rows.sum()), places.BY_NAME["scan-rathaus"].address)
+    hosts.session(desk.auth, desk.rng, at[rows], _service(desk, "svc-schwachstellen", targets[rows], source), package="NTLM")
+
+
+def _patches(desk: Desk) -> None:
+    """In the patch night servers start again and report to their domain; two administrators go from one to the next."""
+    if not holidays.is_patch_night(desk.date):
+        return
+    estate, people = desk.town.estate, desk.people
+    at = patch_times(desk.town, desk.date)
+    rows = np.flatnonzero((at >= desk.auth.start) & (at < desk.auth.end) & estate.windows)
+    controllers = estate.name[np.array([estate.number(name) for name in places.HOME_DC])]
+    machine = {**_service(desk, "", rows, estate.address[rows]), "user": estate.account[rows], "host": controllers[estate.site[rows]]}
+    hosts.windows(desk.auth, "4768", at[rows] + 150 * SECOND, machine)
+    hosts.session(desk.auth, desk.rng, at[rows] + 151 * SECOND, machine)
+    admins = [np.flatnonzero(people.admin & (people.site == site)) for site in range(3)]
+    who = np.array(
+        [admins[site][(desk.date.month + k) % 2] for k, site in zip(rows.tolist(), estate.site[rows].tolist(), strict=True)], np.int64
+    )
+    source = places.POOLS[people.site[who]] + desk.day.inner[who]
+    looked = {**_service(desk, "", rows, source), "user": people.operator[who], "sid": people.sid[who]}
+    hosts.session(desk.auth, desk.rng, at[rows] - 60 * SECOND, looked, kind=10, package="Negotiate", special=True)
 
 
 def _cron(desk: Desk, form: str) -> None:
-    machines = [server for server in LINUX if hosts.flavour(server.site) == form]
-    which, times = ticks(desk.auth.start, desk.auth.end, 20 * MINUTE, np.arange(len(machines)) % 3 * 7 * MINUTE + SECOND)
-    names = desk.auth.press.texts(server.name for server in machines)
-    cron: Columns = {"host": names[which], "pid": 40_000 + times // SECOND % 900_000}
-    for later, line in ((0, "opened"), (2, "closed")):
-        desk.auth.add(f"CRON.{form}.{line}", times + later * SECOND, cron)
+    estate = desk.town.estate
+    hours = ((np.flatnonzero(~estate.windows & ~estate.grown), 20), (np.flatnonzero(~estate.windows & estate.grown), 60))
+    for machines, minutes in hours:
+        here = machines[np.array([hosts.flavour(int(site)) == form for site in estate.site[machines]], np.bool_)]
+        which, times = ticks(desk.auth.start, desk.auth.end, minutes * MINUTE, np.arange(len(here)) % 3 * 7 * MINUTE + SECOND)
+        cron: Columns = {"host": estate.name[here[which]], "pid": 40_000 + times // SECOND % 900_000}
+        for later, line in ((0, "opened"), (2, "closed")):
+            desk.auth.add(f"CRON.{form}.{line}", times + later * SECOND, cron)
 
 
 def _partners(desk: Desk) -> None:
@@ -48,44 +106,42 @@ def _partners(desk: Desk) -> None:
     for method, rows in (("publickey", partner < 4), ("password", partner >= 4)):
         who = partner[rows]
         columns: Columns = {
-            "host": "sftp-leitstelle", "src": places.ip("192.0.2.16") + who * 3, "uid": 2000 + who, "key": desk.people.key[who],
+            "host": "sftp-leitstelle", "src": places.ip("203.0.113.200") + who * 3, "uid": 2000 + who, "key": desk.people.key[who],
             "user": users[who],
         }  # fmt: skip
         at = times[rows] + desk.rng.integers(0, MINUTE, len(who))
         hosts.ssh_logins(desk.auth, desk.rng, places.LEITSTELLE, at, columns, method=method, seconds=20)
 
 
-def _service(
-    desk: Desk, account: str, servers: Sequence[places.Server], which: Int64, source: tuple[str, ...]
-) -> dict[str, Int64]:  # fmt: skip
-    """The columns of a service account's logins at servers[which]."""
-    press = desk.auth.press
-    site = np.array([server.site for server in servers])[which]
-    host = np.array([hosts.qualified(press, s.name) if s.windows else press.text(s.name) for s in servers])[which]
-    fixed = {"user": np.full(len(which), press.text(account)), "sid": np.full(len(which), press.text(_SERVICE_SID + "1150"))}
-    place = {"domain": press.texts(hosts.DOMAINS)[site], "src": places.addresses(source)[site], "host": host}
-    return {**fixed, **place, "sport": desk.ports(len(which))}
+def _service(desk: Desk, account: str, server: Int64, source: Int64) -> dict[str, Int64]:
+    """The columns of a service account's logins at the servers with these numbers, each from its source address."""
+    press, estate = desk.auth.press, desk.town.estate
+    n = len(server)
+    fixed = {"user": np.full(n, press.text(account)), "sid": np.full(n, press.text(_SERVICE_SID + "1150"))}
+    return {**fixed, "domain": estate.domain[server], "src": source, "host": estate.name[server], "sport": desk.ports(n)}
 
 
 def _backup(desk: Desk) -> None:
-    plan = np.random.default_rng([desk.seed, desk.date.toordinal(), 2])  # the same hours as the flows in background.backups
-    begins = midnight(desk.date) + HOUR + (np.sort(plan.random(len(places.SERVERS))) * 3 * HOUR).astype(np.int64)
-    for server, begin in zip(places.SERVERS, begins.tolist(), strict=True):
-        if not desk.auth.start <= begin < desk.auth.end:
+    """At the hours of the flows in `background.backups`."""
+    estate = desk.town.estate
+    begins, _ = backup_times(desk.town, desk.date)
+    for windows in (True, False):
+        rows = np.flatnonzero((begins >= desk.auth.start) & (begins < desk.auth.end) & (estate.windows == windows))
+        columns = _service(desk, "svc-backup", rows, _from(estate.site[rows], places.BACKUP))
+        if windows:
+            hosts.session(desk.auth, desk.rng, begins[rows], columns, special=True)
             continue
-        times = np.array([begin])
-        columns = _service(desk, "svc-backup", (server,), np.zeros(1, np.int64), places.BACKUP)
-        if server.windows:
-            hosts.session(desk.auth, desk.rng, times, columns, special=True)
-        else:
-            hosts.ssh_logins(desk.auth, desk.rng, server.site, times, {**columns, "uid": 998, "key": desk.people.key[:1]})
+        for site in range(desk.town.sites):
+            mine = estate.site[rows] == site
+            keyed = {**hosts.pick(columns, mine), "uid": 998, "key": np.full(int(mine.sum()), desk.people.key[0])}
+            hosts.ssh_logins(desk.auth, desk.rng, site, begins[rows][mine], keyed)
 
 
 def scan_to_folder(desk: Desk) -> None:
     """Printers still speak NTLM: a credential check at the domain controller, a logon at the file server."""
     who, times = desk.rate(0.25)
     press, site = desk.auth.press, desk.people.site[who]
-    printer = places.PRINTERS[site] + who * 31 % (2 + len(desk.people) // 60)
+    printer = desk.town.printer(who)
     controllers = np.array([hosts.qualified(press, name) for name in places.HOME_DC])[site]
     files = np.array([hosts.qualified(press, name) for name in places.HOME_FILES])[site]
     machine = press.texts(f"MFP-{k}" for k in range(16))[who % 16]
@@ -106,16 +162,18 @@ def scan_to_folder(desk: Desk) -> None:
 def knocking(desk: Desk, volume: float) -> None:
     """The internet at the open doors: passwords guessed at two ssh hosts, a few at the VPN portals."""
     rng, press = desk.rng, desk.auth.press
-    regulars = places.SCANNERS + np.random.default_rng([desk.seed, desk.date.toordinal(), 4]).integers(0, 60_000, 14)
+    regulars = outside.SCANNERS + np.random.default_rng([desk.town.seed, desk.date.toordinal(), 4]).integers(0, 32_000, 14)
     users = press.texts(["root", *GUESSES])
     for site, (host, _) in hosts.PUBLIC_SSH.items():
+        if site >= desk.town.sites:
+            continue
         n = rng.poisson(14 * volume if site == places.BAUHOF else 7 * volume)
-        src = np.where(rng.random(n) < 0.7, regulars[rng.integers(0, 14, n)], places.SCANNERS + rng.integers(0, 60_000, n))
+        src = np.where(rng.random(n) < 0.7, regulars[rng.integers(0, 14, n)], outside.SCANNERS + rng.integers(0, 32_000, n))
         root = rng.random(n) < 0.45
         user = np.where(root, users[0], users[1 + (rng.random(n) ** 2 * len(GUESSES)).astype(np.int64)])
         hosts.ssh_failures(desk.auth, rng, site, rng.integers(desk.auth.start, desk.auth.end - 15 * SECOND, n), root,
             {"host": host, "src": src, "user": user}, persistent=rng.random(n) < 0.15, truth=-1)  # fmt: skip
     n = rng.poisson(0.7 * volume)
-    columns: Columns = {"user": users[rng.integers(1, len(users), n)], "src": places.SCANNERS + rng.integers(0, 60_000, n)}
-    times, where = rng.integers(desk.auth.start, desk.auth.end, n), rng.choice(np.array([0, 2]), n)
+    columns: Columns = {"user": users[rng.integers(1, len(users), n)], "src": outside.SCANNERS + rng.integers(0, 32_000, n)}
+    times, where = rng.integers(desk.auth.start, desk.auth.end, n), rng.integers(0, desk.town.sites, n)
     hosts.vpn_failures(desk.firewall, rng, times, where, columns, known=False, truth=-1)

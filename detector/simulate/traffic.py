@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detector.simulate import clock, devices, places
+from detector.simulate import clock, devices, outside, places
 from detector.simulate.clock import HOUR, Plan
 from detector.simulate.devices import TCP, UDP, Flows
 from detector.simulate.people import People
+from detector.simulate.town import Town
 from detector.simulate.wire import Int64
 
 
@@ -18,7 +19,7 @@ class Habit(NamedTuple):
     """One kind of traffic of a person: connections per hour of work, where to, and ln of the bytes."""
 
     rate: float
-    to: tuple[str, ...]  # a server per site, or () for the world, or ("printer",)
+    to: tuple[str, ...]  # a server per site, or () for the world, or ("printer",), or ("own",) for the department's
     port: int
     proto: int
     service: int
@@ -38,7 +39,9 @@ HABITS = (
     Habit(34, _DC, 53, UDP, devices.DNS, (4.25, 0.15), (4.9, 0.5), 0),
     Habit(7, ("mail-rathaus", "mail-rathaus", "abr-leitstelle"), 443, TCP, devices.HTTPS, (8.3, 1.2), (9.2, 1.5), 90),
     Habit(5, _FILES, 445, TCP, devices.SMB, (9.4, 2.1), (10.8, 2.3), 240),
-    Habit(4, ("fach-rathaus", "gis-bauhof", "gis-leitstelle"), 8443, TCP, devices.APP, (8.1, 1.0), (10.0, 1.3), 120),
+    Habit(4, ("own",), 8443, TCP, devices.APP, (8.1, 1.0), (10.0, 1.3), 120),
+    Habit(0.8, ("sso-rathaus", "sso-rathaus", "sftp-leitstelle"), 443, TCP, devices.HTTPS, (7.6, 0.5), (8.6, 0.8), 20),
+    Habit(0.15, ("fach-rathaus", "gis-bauhof", "abr-leitstelle"), 1433, TCP, devices.SQL, (9.0, 1.5), (11.0, 2.0), 300),
     Habit(3, _DC, 88, TCP, devices.KERBEROS, (7.3, 0.2), (7.4, 0.2), 0),
     Habit(2, _DC, 389, TCP, devices.LDAP, (6.8, 0.7), (8.0, 1.1), 5),
     Habit(0.6, ("printer",), 9100, TCP, devices.PRINT, (12.6, 1.3), (5.6, 0.4), 9, 0.0),
@@ -60,9 +63,11 @@ _SENT, _RECEIVED = np.array([h.sent for h in HABITS]), np.array([h.received for 
 _SECONDS = _per_habit([h.seconds for h in HABITS])
 _FIXED = np.array([[h.port, h.proto, h.service] for h in HABITS])
 _ADMINS = np.array([h.admins for h in HABITS])
-_TARGET = np.array(  # habit × site; 0 = the world, 1 = a printer
-    [[0] * 3 if h.to == () else [1] * 3 if h.to == ("printer",) else places.addresses(h.to).tolist() for h in HABITS]
+_NOWHERE = {(): 0, ("printer",): 1, ("own",): 2}
+_TARGET = np.array(  # habit × site; 0 = the world, 1 = a printer, 2 = a server of the department
+    [[_NOWHERE[h.to]] * 3 if h.to in _NOWHERE else places.addresses(h.to).tolist() for h in HABITS]
 )
+_CITIZENS = 0.6  # more is done on citizens' day by those whom citizens see
 
 
 def _world(rng: np.random.Generator, person: Int64) -> Int64:
@@ -72,12 +77,12 @@ def _world(rng: np.random.Generator, person: Int64) -> Int64:
     own = (person * 7919 + rank % 12 * 104_729) % _SITES
     dice = rng.random(n)
     number = np.where(dice < 0.6, rank, np.where(dice < 0.97, own, _SITES + rng.integers(0, 20_000, n)))
-    return places.WORLD + 20 + number
+    return outside.WORLD + 20 + number
 
 
 def address_today(people: People, day: Plan) -> Int64:
-    """The address that people have inside: their desk's, or the one that the VPN hands out."""
-    return np.where(day.home, places.POOLS[people.site] + day.inner, people.address)
+    """The address that people have inside: their desk's, in the Wi-Fi, or the one that the VPN hands out."""
+    return np.where(day.home, places.POOLS[people.site] + day.inner, np.where(day.wireless, people.wifi, day.desk))
 
 
 def gateway_today(people: People, day: Plan) -> Int64:
@@ -85,9 +90,20 @@ def gateway_today(people: People, day: Plan) -> Int64:
     return np.where(day.home & (people.site == places.BAUHOF), places.RATHAUS, people.site)
 
 
-def office(rng: np.random.Generator, people: People, world6: Int64, day: Plan, start: int, end: int, volume: float) -> tuple[Flows, Int64]:
-    """What people at work do in [start, end): flows, and the site of each; world6 are the addresses of servers with IPv6."""
-    share = clock.presence(day, start, end) * people.pace * volume * (end - start) / HOUR
+def own_server(rng: np.random.Generator, town: Town, person: Int64) -> Int64:
+    """The number of a server of each one's department; now and then of another one's."""
+    n = len(person)
+    role = np.where(rng.random(n) < 0.97, town.people.role[person], town.people.role[rng.integers(0, len(town.people), n)])
+    found: Int64 = town.estate.own[role, np.minimum((3 * rng.random(n) ** 2).astype(np.int64), 2)]
+    return found
+
+
+def office(
+    rng: np.random.Generator, town: Town, day: Plan, start: int, end: int, volume: float, *, citizens: bool = False
+) -> tuple[Flows, Int64]:  # fmt: skip
+    """What people at work do in [start, end): flows, and the site of each; `citizens`: it is citizens' day."""
+    people = town.people
+    share = clock.presence(day, start, end) * people.pace * (1.0 + _CITIZENS * people.public * citizens) * volume * (end - start) / HOUR
     rates = share[:, None] * _RATE * np.where(day.home[:, None], _REMOTE, 1.0) * (~_ADMINS | people.admin[:, None])
     counts = rng.poisson(rates)
     person = np.repeat(np.arange(len(people)), counts.sum(axis=1))
@@ -95,15 +111,16 @@ def office(rng: np.random.Generator, people: People, world6: Int64, day: Plan, s
     n = len(person)
     site = people.site[person]
     target = _TARGET[habit, site]
-    printer = places.PRINTERS[site] + person * 31 % (2 + len(people) // 60)
-    dst = np.where(target == 0, _world(rng, person), np.where(target == 1, printer, target))
+    inside = np.where(target == 1, town.printer(person), np.where(target == 2, town.estate.address[own_server(rng, town, person)], target))
+    dst = np.where(target == 0, _world(rng, person), inside)
     src = address_today(people, day)[person]
     modern = (target == 0) & (site == places.RATHAUS) & ~day.home[person] & (rng.random(n) < 0.03)
     misfit = (target == 0) & (rng.random(n) < 0.004)
     noise = rng.standard_normal((3, n))
     flow = devices.flows(
         rng, rng.integers(start, end, n), src=np.where(modern, people.address6[person], src),
-        dst=np.where(modern, world6[dst % len(world6)], dst), dport=np.where(misfit, _MISFITS[person % len(_MISFITS)], _FIXED[habit, 0]),
+        dst=np.where(modern, town.world6[dst % len(town.world6)], dst),
+        dport=np.where(misfit, _MISFITS[person % len(_MISFITS)], _FIXED[habit, 0]),
         proto=_FIXED[habit, 1], service=np.where(misfit, devices.OTHER, _FIXED[habit, 2]),
         sent=np.exp(_SENT[habit, 0] + _SENT[habit, 1] * noise[0]).astype(np.int64),
         received=np.exp(_RECEIVED[habit, 0] + _RECEIVED[habit, 1] * noise[1]).astype(np.int64),

@@ -4,6 +4,7 @@ A template is a device's line as it stands in the vendor's manual, with holes «
 
     int hex ip text     a number, a number as 0x…, an address, a text of the pool
     date clock slashed syslog iso utc nanos tz uptime     a time, in the way in which one device or another writes it
+    span                a number of seconds as 0:01:07
 
 `time` names the line's own time; every other name is an argument and comes as one int64 column: numbers and times (µs)
 as they are, texts as codes of the pool, an IPv4 address as its 32 bits, an IPv6 address as 2³² + the code of its text.
@@ -105,6 +106,10 @@ class Press:
         """The text of a code; for labels and tests."""
         return next(text for text, known in self._codes.items() if known == code)
 
+    def all_texts(self) -> list[str]:
+        """Every text, at the place of its code."""
+        return list(self._codes)
+
     def texts(self, values: Iterable[str]) -> Int64:
         return np.array([self.text(value) for value in values], np.int64)
 
@@ -126,9 +131,21 @@ class Press:
 class _Part:
     template: Template
     times: Int64
+    told: Int64  # the times that its device's clock says
     arguments: Int64  # (n, arguments of the template)
     truth: int
     delay: int
+
+
+class Trouble(NamedTuple):
+    """What goes wrong with lines on their way: by the devices whose templates begin with `device`, in [start, end) (µs)."""
+
+    device: str
+    start: int
+    end: int
+    lost: bool = False
+    ahead: int = 0  # µs by which its clock is wrong
+    doubled: float = 0.0  # share of lines that arrive twice
 
 
 class Printed(NamedTuple):
@@ -143,8 +160,10 @@ class Printed(NamedTuple):
 class Sheet:
     """The lines of one topic and one window [start, end) on their way to the press."""
 
-    def __init__(self, press: Press, zone: Zone, start: int, end: int) -> None:
-        self.press, self.zone, self.start, self.end = press, zone, start, end
+    def __init__(self, press: Press, zone: Zone, start: int, end: int, *, flows: bool = True, troubles: tuple[Trouble, ...] = ()) -> None:
+        """flows: whether connections are written at all; `devices` asks."""
+        self.press, self.zone, self.start, self.end, self.flows = press, zone, start, end, flows
+        self._troubles = tuple(t for t in troubles if t.start < end and t.end > start)
         self._parts: list[_Part] = []
 
     def add(self, template: str, times: Int64, columns: Columns, *, truth: int = 0, delay: int = 200_000) -> None:
@@ -160,7 +179,21 @@ class Sheet:
         for j, name in enumerate(compiled.arguments):
             value = columns[name]
             arguments[:, j] = self.press.text(value) if isinstance(value, str) else value
-        self._parts.append(_Part(compiled, np.minimum(np.maximum(times, self.start), self.end - 1), arguments, truth, delay))
+        at = np.minimum(np.maximum(times, self.start), self.end - 1)
+        told, kept = self._spoilt(template, at)
+        self._parts.append(_Part(compiled, at[kept], told[kept], arguments[kept], truth, delay))
+
+    def _spoilt(self, template: str, at: Int64) -> tuple[Int64, NDArray[np.int64]]:
+        """The times that the device writes, and the rows that arrive, some of them twice."""
+        told, rows = at, np.arange(len(at))
+        for trouble in self._troubles:
+            if template.startswith(trouble.device):
+                hit = (at >= trouble.start) & (at < trouble.end)
+                told = told + np.where(hit, trouble.ahead, 0)
+                rows = rows[~hit[rows]] if trouble.lost else rows
+                again = hit[rows] & (at[rows] // 1000 * 2_654_435_761 % 1000 < trouble.doubled * 1000)
+                rows = np.concatenate([rows, rows[again]])
+        return told, rows
 
     def print(self, *, newline: bool = False) -> Printed:
         """All lines added so far, by arrival time; lines of one moment in the order in which they were added."""
@@ -180,6 +213,7 @@ class Sheet:
         bounds = np.zeros(len(times) + 1, np.int64)
         numbers = np.repeat(np.array([p.template.number for p in parts], np.int32), counts)
         arguments = np.concatenate([p.arguments.ravel() for p in parts])
-        render(order, numbers, first, times, arguments, *tables[:-1], np.array(self.zone, np.int64), newline, out, bounds)
+        told = np.concatenate([p.told for p in parts])
+        render(order, numbers, first, told, arguments, *tables[:-1], np.array(self.zone, np.int64), newline, out, bounds)
         truth = np.repeat(np.array([p.truth for p in parts], np.int32), counts)[order]
         return Printed(out[: bounds[-1]], bounds, arrivals[order], truth)

@@ -2,6 +2,7 @@
 
 FortiGate: FortiOS 7.2 log reference. PAN-OS: the 10.1 CSV fields. netfilter: the kernel's LOG target as UFW labels it.
 sshd, PAM and sudo: Debian's, once with RFC 3164 (bauhof) and once with RFC 5424 headers (leitstelle).
+ASA: the message ids of the 9.x log reference. Entra: sign-in logs as diagnostic settings ship them. Keycloak: 24's JSON log.
 Windows: winlogbeat 8, with its `message` dropped by a processor, as most who ship it to Kafka do.
 """
 
@@ -83,6 +84,55 @@ NETFILTER = {
     "netfilter.tcp": _UFW + _MAC + "TTL=«ttl:int» ID=«id:int» DF PROTO=TCP SPT=«sport:int» DPT=«dport:int» WINDOW=«window:int» "
     "RES=0x00 SYN URGP=0 ",
     "netfilter.udp": _UFW + _MAC + "TTL=«ttl:int» ID=«id:int» PROTO=UDP SPT=«sport:int» DPT=«dport:int» LEN=«payload:int» ",
+}
+
+_ASA = "<166>«time:syslog» asa-rathaus : %ASA-"
+_PEER = "«from:text»:«src:ip»/«sport:int»"
+_VPN_USER = "Group <GP-Bauhof> User <«user:text»> IP <«src:ip»> "
+ASA = (
+    {
+        f"asa.built_{kind.lower()}": _ASA
+        + f"6-{code}: Built inbound {kind} connection «connection:int» for {_PEER} («src:ip»/«sport:int») to "
+        "«to:text»:«dst:ip»/«dport:int» («dst:ip»/«dport:int»)"
+        for kind, code in (("TCP", 302013), ("UDP", 302015))
+    }
+    | {
+        f"asa.teardown_{kind.lower()}": _ASA + f"6-{code}: Teardown {kind} connection «connection:int» for {_PEER} to "
+        "«to:text»:«dst:ip»/«dport:int» duration «duration:span» bytes «bytes:int» «end:text»"
+        for kind, code in (("TCP", 302014), ("UDP", 302016))
+    }
+    | {
+        "asa.deny": _ASA + f'4-106023: Deny «lower:text» src {_PEER} dst «to:text»:«dst:ip»/«dport:int» by access-group "rz_in" [0x0, 0x0]',
+        "asa.vpn_fail": _ASA + "6-113005: AAA user authentication Rejected : reason = AAA failure : server = 10.10.10.10 : "
+        "user = «user:text» : user IP = «src:ip»",
+        "asa.vpn_aaa": _ASA + "6-113004: AAA user authentication Successful : server = 10.10.10.10 : user = «user:text»",
+        "asa.vpn_up": _ASA + "6-113039: " + _VPN_USER + "AnyConnect parent session started.",
+        "asa.vpn_address": _ASA + "4-722051: " + _VPN_USER + "IPv4 Address <«inner:ip»> IPv6 address <::> assigned to session",
+        "asa.vpn_down": _ASA + "4-113019: Group = GP-Bauhof, Username = «user:text», IP = «src:ip», Session disconnected. Session Type: "
+        "AnyConnect-Parent, Duration: «duration:span», Bytes xmt: «sent:int», Bytes rcv: «received:int», Reason: User Requested",
+    }
+)
+
+_SIGN_IN = (
+    '{"time":"«time:utc»","resourceId":"/tenants/«realm:text»/providers/Microsoft.aadiam","operationName":"Sign-in activity",'
+    '"operationVersion":"1.0","category":"«category:text»","tenantId":"«realm:text»","resultType":"«code:int»",'
+    '"callerIpAddress":"«src:ip»","correlationId":"«correlation:hex»","level":4,"properties":{"createdDateTime":"«time:utc»",'
+    '"userDisplayName":"","userPrincipalName":"«mailbox:text»","userId":"«subject:text»","appDisplayName":"«app:text»",'
+    '"ipAddress":"«src:ip»","clientAppUsed":"«client:text»","conditionalAccessStatus":"«access:text»",'
+    '"authenticationRequirement":"«factors:text»","status":{"errorCode":«code:int»},"deviceDetail":{"operatingSystem":"«system:text»"}}}'
+)
+_KEYCLOAK = (
+    '{"timestamp":"«time:utc»","sequence":«sequence:int»,"loggerName":"org.keycloak.events","level":"«level:text»","hostName":"sso-rathaus",'
+    '"message":"type=\\"«type:text»\\", realmId=\\"stadt\\", clientId=\\"«app:text»\\", userId=\\"«subject:text»\\", '
+    'ipAddress=\\"«src:ip»\\", '
+)
+CLOUD = {
+    "entra.sign_in": _SIGN_IN,
+    "keycloak.login": _KEYCLOAK + 'auth_method=\\"openid-connect\\", auth_type=\\"code\\", response_mode=\\"query\\", '
+    'username=\\"«user:text»\\""}',
+    "keycloak.token": _KEYCLOAK + 'grant_type=\\"authorization_code\\", scope=\\"openid profile email\\", username=\\"«user:text»\\""}',
+    "keycloak.error": _KEYCLOAK + 'error=\\"«why:text»\\", auth_method=\\"openid-connect\\", auth_type=\\"code\\", '
+    'username=\\"«user:text»\\""}',
 }
 
 _MESSAGES = {
@@ -192,4 +242,4 @@ def _windows() -> dict[str, str]:
     return lines
 
 
-TEMPLATES: Mapping[str, str] = {**FORTIGATE, **PANOS, **NETFILTER, **_linux(), **_windows()}
+TEMPLATES: Mapping[str, str] = {**FORTIGATE, **PANOS, **NETFILTER, **ASA, **CLOUD, **_linux(), **_windows()}
