@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from detector.decode import ecs
 from detector.features import FeatureState, step
+from detector.features.calendar import Calendar
 from detector.features.state import dump, load
 from detector.features.table import ModelTable, read_all
 from detector.privacy.siphash import mix
@@ -156,7 +157,7 @@ def _attacked(
     """
     start = {who: logins[0].at for who, (_, logins) in attacks.items()}
     logins = sorted([*honest, *(login for _, of_one in attacks.values() for login in of_one)])
-    state = load({name: array.copy() for name, array in before.items()}, "Europe/Berlin")
+    state = load({name: array.copy() for name, array in before.items()}, Calendar.of("Europe/Berlin"))
     rows = step(state, frame(town, logins, day, mode), ALL_TABLES)["auth-user"]
     keep = np.array([login.at >= start[login.who] for login in logins])[rows.row]
     who = np.array([login.who for login in logins])[rows.row[keep]]
