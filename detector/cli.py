@@ -15,8 +15,9 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from detector import __version__
+from detector import __version__, deskcli
 from detector.logs import configure
+from detector.options import DEFAULT_CONFIG, ConfigFile, Failed
 from detector.sentence import Sentence
 
 app = App(
@@ -28,13 +29,11 @@ keys = App(name="keys", help="Make keys. Private halves stay in files that only 
 models = App(name="models", help="The models at hand: list, show, verify.")
 app.command(keys)
 app.command(models)
-
-ConfigFile = Annotated[Path, Parameter(name=["--config", "-c"], help="The configuration file.")]
-DEFAULT_CONFIG = Path("tuermer.toml")
-
-
-class Failed(Sentence):
-    """The command could not do its work; the text is the one sentence for the operator."""
+app.command("detector.learn.backtest.command:backtest", name="backtest")  # imported when it is asked for
+app.command(deskcli.go_live, name="go-live")
+app.command(deskcli.suppress)
+app.command(deskcli.digest)
+app.command(deskcli.drill)
 
 
 @app.command
@@ -143,20 +142,24 @@ def train(*, people: int = 320, days: int = 10, seed: int = 1, out: Path = Path(
 
 
 @app.command
-def explain(incident: str, *, config: ConfigFile = DEFAULT_CONFIG, as_json: Annotated[bool, Parameter(name="--json")] = False) -> None:
-    """One incident of the database with its reasons and evidence."""
+def explain(
+    incident: str,
+    *,
+    config: ConfigFile = DEFAULT_CONFIG,
+    language: Literal["de", "en"] = "de",
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+) -> None:
+    """One incident of the database with its reasons, what to check next, related ones and evidence. The beginning of its id is enough."""
     from detector.run import read_incident
-    from detector.web.terminal import lines
+    from detector.web.terminal import whole
 
     found = read_incident(config, incident, dict(os.environ))
     if found is None:
-        raise Failed(f"there is no incident {incident}")
+        raise Failed(f"there is no incident {incident}, or more than one begins so")
     if as_json:
         print(json.dumps(found, ensure_ascii=False, indent=2, default=str))
     else:
-        print("\n".join(lines(found, "de")))
-        for row in found["evidence"]:
-            print(f"    {row['field']}: {row['value']}  {row['events']}  {row['first']} - {row['last']}")
+        print("\n".join(whole(found, found["chain"], language)))
 
 
 @keys.command(name="new")

@@ -61,6 +61,9 @@ class Topic(Struct, frozen=True, forbid_unknown_fields=True):
     timezone: Annotated[str, doc("for lines without a zone, and for the change of tokens at 05:00")] = "Europe/Berlin"
 
 
+CANARY = Topic(name="tuermer.canary", tenant="tuermer-canary", format="sshd", timezone="UTC")  # reserved for rehearsed attacks
+
+
 class Observer(Struct, frozen=True, forbid_unknown_fields=True):
     """One device among several in a topic; the first whose `match` is found in the line's head wins."""
 
@@ -140,9 +143,42 @@ class Page(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Budget(Struct, frozen=True, forbid_unknown_fields=True):
-    """How much may disturb people; limits notification only, never what is stored."""
+    """How much may disturb people; limits notification only, never what is stored. See docs/budget.md."""
 
-    per_day: Annotated[int, doc("notifications per day and tenant", ge=1, le=1000)] = 20
+    per_day: Annotated[int, doc("notifications per day and tenant, urgent ones not counted", ge=1, le=20)] = 5
+    learning_days: Annotated[int, doc("a new tenant's learning phase, until `tuermer go-live`; 0: none", ge=0, le=90)] = 14
+    digest_at: Annotated[str, doc("tenant time of the daily digest")] = "07:30"
+
+
+class Maintenance(Struct, frozen=True, forbid_unknown_fields=True):
+    """Incidents that open in such a window are marked, not notified, not trained on; give `begin` and `end`, or `calendar`."""
+
+    name: Annotated[str, doc("shown at the incidents")]
+    begin: Annotated[str, doc("tenant time, 2026-11-21 22:00")] = ""
+    end: Annotated[str, doc("the same")] = ""
+    repeat: Annotated[str, doc("RRULE of iCalendar, e.g. FREQ=MONTHLY;BYDAY=2TU for every second Tuesday; empty = once")] = ""
+    calendar: Annotated[str, doc("an .ics file instead; read again every ten minutes")] = ""
+    tenant: Annotated[str, doc("empty = every tenant")] = ""
+    site: Annotated[str, doc("empty = every site")] = ""
+    entity: Annotated[str, doc("shell pattern of what is worked on: srv-mail*, 192.0.2.*")] = "*"
+
+
+class Suppression(Struct, frozen=True, forbid_unknown_fields=True):
+    """What nobody wants to be told about, up to twice the strength seen. It takes effect at the start that first reads it."""
+
+    tenant: Annotated[str, doc("whose")]
+    entity: Annotated[str, doc("field=value; field is service, source.ip, user.name, host.name, network or role")]
+    author: Annotated[str, doc("who answers for it")]
+    reason: Annotated[str, doc("why it is harmless")]
+    technique: Annotated[str, doc("ATT&CK id or family; empty = any")] = ""
+    signature: Annotated[list[str], doc("features that may speak; empty = any")] = []
+    until: Annotated[str, doc("last day, 2026-12-31; empty = 30 days from the start that first reads it")] = ""
+
+
+class Watch(Struct, frozen=True, forbid_unknown_fields=True):
+    """Türmer watches itself and the devices it hears from; see docs/watch.md."""
+
+    canary: Annotated[bool, doc("once a day a rehearsed attack in a reserved tenant, through the topic tuermer.canary, must be found")] = True
 
 
 class State(Struct, frozen=True, forbid_unknown_fields=True):
@@ -168,12 +204,15 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     networks: list[Network] = []
     accounts: list[Account] = []
     hosts: list[Host] = []
+    maintenance: list[Maintenance] = []
+    suppressions: list[Suppression] = []
     kafka: Kafka | None = None
     database: Database = Database()
     privacy: Privacy = Privacy()
     enrichment: Enrichment = Enrichment()
     page: Page = Page()
     budget: Budget = Budget()
+    watch: Watch = Watch()
     state: State = State()
     logs: Logs = Logs()
     language: Annotated[Literal["de", "en"], doc("of messages and reasons")] = "de"

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from detector.config import Config, Kafka
+from detector.config import CANARY, Config, Kafka
 from detector.decode import ecs
 from detector.pipeline import Counts, Routed
 from detector.records import Place, Records
@@ -186,7 +186,7 @@ def route(config: Config, step: Step, stop: threading.Event, hooks: Hooks | None
     """
     if config.kafka is None:
         raise SourceError("there is no [kafka] section: ROUTE has nothing to read")
-    client.ensure_topics(config.kafka)
+    client.ensure_topics(config.kafka, more=[topic.name for topic in config.topics if topic.name == CANARY.name])
     client.require_topics(config.kafka, [topic.name for topic in config.topics])
     with (
         closing(kafka.member(config.kafka, [topic.name for topic in config.topics], "route", accept_gap=accept_gap)) as source,

@@ -23,6 +23,7 @@ from rich.console import Console
 from detector import warm
 from detector.assembly import core, router
 from detector.configload import load
+from detector.judge.policy import Policy
 from detector.lanes import Stopped, Tools
 from detector.pipeline import Router, route_step
 from detector.privacy.keys import FileKeyring, new_privacy
@@ -81,7 +82,10 @@ class Demo:
             keyring, stop = FileKeyring.of(config), threading.Event()
             metrics = Metrics()
             tools = Tools(
-                Store(opened.daemon_url), _clock, stop.wait, watch=lambda changes, applied: metrics.judged(changes, len(applied.notified))
+                Store(opened.daemon_url, Policy.of(config)),
+                _clock,
+                stop.wait,
+                watch=lambda changes, applied: metrics.judged(changes, len(applied.notified)),
             )
             reader = Reader(opened.reader_url)
             probes = Probes(lambda: None, lambda: None, metrics.text)

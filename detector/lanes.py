@@ -21,7 +21,8 @@ import structlog
 from numpy.typing import NDArray
 
 from detector.decode import ecs
-from detector.judge.findings import Changes, EventSample, EvidenceRow, Incident
+from detector.judge.devices import Facts, added
+from detector.judge.findings import Changes, Deciles, Episode, EventSample, EvidenceRow, Incident, NearMiss
 from detector.sentence import Sentence
 from detector.store import Applied, Away, Claim, Input, Store
 
@@ -269,6 +270,10 @@ def merged(shard: str, parts: Iterable[Changes]) -> Changes:
     evidence: dict[str, list[EvidenceRow]] = {}
     samples: dict[str, list[EventSample]] = {}
     notify: dict[str, None] = {}
+    episodes: dict[tuple[str, int], Episode] = {}
+    facts: list[tuple[Facts, ...]] = []
+    misses: list[NearMiss] = []
+    deciles: list[Deciles] = []
     for part in parts:
         opened.update((incident.id, incident) for incident in part.opened)
         for incident in part.updated:
@@ -278,7 +283,12 @@ def merged(shard: str, parts: Iterable[Changes]) -> Changes:
         for id_, more in part.samples.items():
             samples.setdefault(id_, []).extend(more)
         notify.update(dict.fromkeys(part.notify))
+        episodes.update(((episode.incident, episode.number), episode) for episode in part.episodes)
+        facts.append(part.devices)
+        misses += part.misses
+        deciles += part.deciles
     return Changes(
         shard, tuple(opened.values()), tuple(updated.values()),
         {id_: tuple(rows) for id_, rows in evidence.items()}, {id_: tuple(rows) for id_, rows in samples.items()}, tuple(notify),
+        tuple(episodes.values()), devices=added(facts), misses=tuple(misses), deciles=tuple(deciles),
     )  # fmt: skip

@@ -20,8 +20,9 @@ from structlog.typing import EventDict, Processor
 
 KEYS = frozenset(
     (
-        "batch", "bytes", "count", "error", "events", "first", "format", "group", "incident", "instance", "lag", "library", "listen",
-        "model", "next", "next_try_s", "offset", "partition", "reason", "records", "role", "seconds", "shard", "shards", "topic",
+        "batch", "bytes", "count", "error", "events", "events_per_second", "first", "format", "group", "incident", "instance", "lag",
+        "lag_messages", "library", "listen", "model", "next", "next_try_s", "offset", "partition", "partitions", "place", "reason",
+        "records", "role", "seconds", "shard", "shards", "topic",
         "version", "waiting", "where",
     )
 )  # fmt: skip

@@ -18,7 +18,7 @@ from detector.assembly import core
 from detector.config import Config, ConfigError, Topic
 from detector.configload import load
 from detector.decode import Decoded, Decoder, ecs
-from detector.judge.findings import Changes, EvidenceRow, Incident
+from detector.judge.findings import NO_PROBABILITY, Changes, EvidenceRow, Incident
 from detector.pipeline import Router, route_step
 from detector.privacy import MemoryKeyring, Privacy
 from detector.records import Records
@@ -99,13 +99,22 @@ def moment(micros: int) -> str:
 def as_json(incident: Incident, evidence: Iterable[EvidenceRow]) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.to_builtins(incident)
     kind, value = found.pop("entity_kind"), found.pop("entity_value")
+    low, high = found.pop("usual") or (None, None)
+    one_in = round(1 / incident.p_value) if incident.p_value > 0 and incident.model not in NO_PROBABILITY else None
     found |= {
         "entity": {"kind": kind, "value": value},
         "status": "open",
-        "one_in": round(1 / incident.p_value) if incident.p_value > 0 else None,
+        "one_in": one_in,
+        "chance_days": one_in / incident.volume if one_in is not None and incident.volume else None,
+        "usual_low": low,
+        "usual_high": high,
     }
-    found |= {name: moment(getattr(incident, name)) for name in ("opened", "updated", "closes_at")}
-    found["evidence"] = [msgspec.to_builtins(row) | {"first": moment(row.first), "last": moment(row.last)} for row in evidence]
+    found |= {"notification": "none", "why": None, "maintenance": None, "suppression": None}  # nothing is sent from a replay
+    found |= {name: moment(getattr(incident, name)) for name in ("opened", "updated", "closes_at", "episode_opened")}
+    found["evidence"] = [
+        {"field": row.field, "value": row.value, "events": row.events, "first": moment(row.first), "last": moment(row.last)}
+        for row in evidence
+    ]
     return found
 
 

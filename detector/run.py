@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kafka.errors import KafkaError
+from msgspec.structs import replace
 
-from detector import daemon, scorer
+from detector import daemon, desk, scorer
 from detector.assembly import core, router
-from detector.config import Config, ConfigError, Kafka
+from detector.config import CANARY, Config, ConfigError, Kafka
 from detector.configload import load
 from detector.deliver import kafka as alerts
 from detector.judge.core import Core
 from detector.judge.findings import Changes
+from detector.judge.policy import Policy
 from detector.lanes import Tools
 from detector.logs import configure
 from detector.pipeline import Counts, route_step
@@ -30,7 +32,9 @@ from detector.privacy.keys import FileKeyring
 from detector.records import Place
 from detector.sentence import Sentence
 from detector.sources.client import ensure_topics, reachable
-from detector.store import Applied, Away, Database, Reader, Store, open_database
+from detector.store import Applied, Away, Database, Reader, Store, ailments, open_database
+from detector.store.digests import DigestChore
+from detector.watch import beside, watching
 from detector.web.metrics import Metrics
 from detector.web.page import Probes, application, check_listen
 from detector.web.server import Page
@@ -47,6 +51,8 @@ class Ended(Sentence):
 def run_role(path: Path, role: Role, environ: Mapping[str, str], *, accept_gap: bool = False) -> None:
     """Runs until SIGTERM or Ctrl-C. Raises Ended or ConfigError with one sentence."""
     config = load(path, environ, role)
+    if config.watch.canary:
+        config = replace(config, topics=[*config.topics, CANARY])
     if config.kafka is None:
         raise ConfigError(f"{path.name}: [kafka] is missing; `tuermer run` reads from Kafka (for files there is `tuermer replay`)")
     configure(config.logs.format, config.logs.level)
@@ -131,6 +137,10 @@ class _NoIncidents:
     def incident(self, incident_id: str) -> None:
         del incident_id
 
+    def chain(self, incident_id: str) -> list[Any]:
+        del incident_id
+        return []
+
 
 def _route(config: Config, stop: threading.Event, accept_gap: bool) -> None:
     keyring = FileKeyring.of(config)
@@ -150,7 +160,8 @@ def _route(config: Config, stop: threading.Event, accept_gap: bool) -> None:
 
 
 def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threading.Event, accept_gap: bool) -> None:
-    ensure_topics(kafka, environ)  # whichever role is first; a consumer would look for a missing topic only after minutes
+    # Whichever role is first: a consumer would look for a missing topic only after minutes.
+    ensure_topics(kafka, environ, [CANARY.name] if config.watch.canary else [])
     with contextlib.ExitStack() as stack:
         opened = open_database(config, environ)
         stack.callback(opened.close)
@@ -161,10 +172,17 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
         consumer = stack.enter_context(contextlib.closing(scorer.consumer(kafka)))
         sender = stack.enter_context(contextlib.closing(alerts.producer(kafka)))
         loop = scorer.Scorer(consumer, kafka.events_topic, judge, _tools(config, opened.daemon_url, stop, metrics, accept_gap))
-        deliver = alerts.AlertTopic(Database(opened.daemon_url), sender, kafka.alerts_topic)
-        report = scorer.Report(loop, kafka.instance)
-        loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, report)
-        loop.run(stop)
+        database, now = Database(opened.daemon_url), scorer.wall_clock()
+        loop.tools.patiently(lambda: desk.begin(config, database, now))
+        deliver = alerts.AlertTopic(database, sender, kafka.alerts_topic)
+        chores = (
+            desk.CalendarChore(config, database, now),
+            DigestChore(database, Policy.of(config), ailments.silent),
+            scorer.Report(loop, kafka.instance),
+        )
+        loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, *chores)
+        with beside(watching(config, kafka, opened.daemon_url, scorer.wall_clock), stop):
+            loop.run(stop)
 
 
 def _tools(config: Config, url: str, stop: threading.Event, metrics: Metrics, accept_gap: bool) -> Tools:
@@ -172,7 +190,7 @@ def _tools(config: Config, url: str, stop: threading.Event, metrics: Metrics, ac
         metrics.judged(changes, len(applied.notified))
 
     return Tools(
-        Store(url, config.budget.per_day), scorer.wall_clock, stop.wait, owner=_owner(), accept_gap=accept_gap, watch=watch,
+        Store(url, Policy.of(config)), scorer.wall_clock, stop.wait, owner=_owner(), accept_gap=accept_gap, watch=watch,
         latencies=metrics.latencies,
     )  # fmt: skip
 
@@ -196,9 +214,11 @@ def _owner() -> str:
 
 
 def read_incident(path: Path, incident: str, environ: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """One incident of the configured database, or None."""
+    """One incident of the configured database with its chain, or None; the beginning of its id is enough if it is unique."""
     opened = open_database(load(path, environ, "score"), environ, visit=True)
     try:
-        return Reader(opened.reader_url).incident(incident)
+        reader = Reader(opened.reader_url)
+        found = reader.incident(incident)
+        return None if found is None else found | {"chain": reader.chain(found["id"])}
     finally:
         opened.close()

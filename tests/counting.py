@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from detector.decode import ecs
-from detector.judge.findings import Changes, EventSample, EvidenceRow, Incident, Reason
+from detector.judge.findings import Changes, EventSample, EvidenceRow, Incident, Reason, first_episode
 from detector.lanes import Message
 
 START = 1_780_000_000_000_000
@@ -81,6 +81,7 @@ class CountingCore:
         return Changes(
             state.shard, tuple(opened.values()), tuple(updated.values()),
             {id_: tuple(rows) for id_, rows in evidence.items()}, {id_: tuple(rows) for id_, rows in samples.items()}, tuple(notify),
+            tuple(first_episode(incident) for incident in (*opened.values(), *updated.values())),
         )  # fmt: skip
 
 

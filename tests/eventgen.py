@@ -17,9 +17,11 @@ Row = Mapping[str, Any]
 
 
 def address(text: str) -> tuple[int, int, int]:
-    """hi, lo, kind of an address text; "" is absent."""
+    """hi, lo, kind of an address text; "" is absent, ip- and 16 digits a token."""
     if text == "":
         return 0, 0, ecs.ABSENT
+    if text.startswith("ip-"):
+        return 0, int(text[3:], 16), ecs.TOKEN
     value = ipaddress.ip_address(text)
     number = int(value) if value.version == 6 else 0xFFFF_0000_0000 + int(value)
     return number >> 64, number & (2**64 - 1), ecs.PLAIN

@@ -47,11 +47,6 @@ class StubScorer:
         order = np.argsort(-excess, kind="stable")
         return [(int(j), float(excess[j] / excess.sum()), float(excess[j])) for j in order if excess[j] > 0]
 
-    def counterfactual(self, x: F64, feature: int, threshold_p: float) -> float | None:
-        others = float(self._excess(x[None, :])[0].sum() - self._excess(x[None, :])[0][feature])
-        need = -np.log10(threshold_p) - others
-        return None if need <= 0 else float(self.limits[self.table.names[feature]] + need)
-
     def usual(self, feature: int) -> tuple[float, float]:
         return 0.0, self.limits.get(self.table.names[feature], 0.0)
 

@@ -54,7 +54,7 @@ def test_the_same_city_gives_the_same_rows(samples: dict[str, baseline.Sample]) 
 
 @pytest.mark.parametrize(("people", "days"), [(299, 10), (300, baseline.WARM_UP)])
 def test_too_few_people_or_days_are_refused(people: int, days: int, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="a baseline needs 300 people and 2 days or more"):
+    with pytest.raises(ValueError, match=f"a baseline needs 300 people and {baseline.WARM_UP + 1} days or more"):
         next(baseline.train_baseline(people, days, out=tmp_path))
 
 

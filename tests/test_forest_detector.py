@@ -221,7 +221,8 @@ def test_a_themes_p_is_divided_by_its_weight_and_the_whole_calibrated_again() ->
         assert 1 / 1.8 < realised(detector.score(NEW)[1], 1e-3) < 1.8
 
 
-def test_a_forest_over_context_sees_what_is_odd_only_in_its_company_and_tails_do_not() -> None:
+@pytest.mark.parametrize(("kind", "level"), [("forest", 1e-2), ("contrasts", 3e-3)])
+def test_a_forest_over_context_sees_what_is_odd_only_in_its_company_and_tails_do_not(kind: str, level: float) -> None:
     """f0 is high only where f1 is; the odd rows are high in f0 alone, each value usual by itself."""
     rng = np.random.default_rng(7)
 
@@ -229,10 +230,11 @@ def test_a_forest_over_context_sees_what_is_odd_only_in_its_company_and_tails_do
         busy = rng.random(n) < 0.2
         return np.column_stack([np.where(busy, 6.0, 0.0) + rng.normal(size=n), np.where(busy, 6.0, 0.0) + rng.normal(size=n)])
 
-    text = table_text(("high", "context"), '"tail_sum"') + '[[themes]]\nname = "company"\nmember = "forest"\nfeatures = ["f0", "f1"]\n'
+    text = table_text(("high", "context"), '"tail_sum"') + f'[[themes]]\nname = "company"\nmember = "{kind}"\nfeatures = ["f0", "f1"]\n'
     detector = train(parse(text.encode(), "probe"), rows(20_000), rows(20_000)).detector
     alone = np.column_stack([6.0 + rng.normal(size=200), rng.normal(size=200)])
-    assert (detector.score(alone)[1] <= 1e-2).mean() > 0.5 + (detector.without_forest().score(alone)[1] <= 1e-2).mean()
+    assert (detector.score(alone)[1] <= level).mean() > 0.5 + (detector.without_forest().score(alone)[1] <= level).mean()
+    assert {j for j, _, _ in detector.explain(alone[0])} == {0, 1}
 
 
 def test_reasons_and_leading_come_from_the_member_that_spoke() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from detector.features import FeatureState, bloom, slab, state, step
 from detector.judge.core import Core
-from detector.judge.findings import Changes, EvidenceRow, Incident
+from detector.judge.findings import Changes, Episode, EvidenceRow, Incident
 from tests.eventgen import events, flow, login, noise
 from tests.stub import LIMITS, stub_models
 
@@ -34,7 +34,8 @@ class Outcome:
     def __init__(self) -> None:
         self.incidents: dict[str, Incident] = {}
         self.openings: dict[str, Incident] = {}
-        self.evidence: dict[tuple[str, str, str], EvidenceRow] = {}
+        self.evidence: dict[tuple[str, int, str, str], EvidenceRow] = {}
+        self.episodes: dict[tuple[str, int], Episode] = {}
         self.samples: dict[str, list[tuple[str, int, int]]] = {}
         self.scores: list[pl.DataFrame] = []
 
@@ -44,13 +45,14 @@ class Outcome:
         self.scores += scores
         for id_, rows in changes.evidence.items():
             for row in rows:
-                key = (id_, row.field, row.value)
-                old = self.evidence.get(key, EvidenceRow(row.field, row.value, 0, row.first, row.last))
-                self.evidence[key] = EvidenceRow(
-                    row.field, row.value, old.events + row.events, min(old.first, row.first), max(old.last, row.last)
+                key = (id_, row.episode, row.field, row.value)
+                old = self.evidence.get(key, replace(row, events=0))
+                self.evidence[key] = replace(
+                    row, events=old.events + row.events, first=min(old.first, row.first), last=max(old.last, row.last)
                 )
         for id_, samples in changes.samples.items():
             self.samples.setdefault(id_, []).extend((s.topic, s.partition, s.offset) for s in samples)
+        self.episodes.update(((one.incident, one.number), one) for one in changes.episodes)
 
     def table(self) -> pl.DataFrame:
         return pl.concat(self.scores).sort(["model", "log.offset"])
@@ -71,6 +73,7 @@ def assert_same(one: Outcome, other: Outcome) -> None:
     assert one.incidents == other.incidents
     assert one.openings.keys() == other.openings.keys()
     assert one.evidence == other.evidence
+    assert one.episodes == other.episodes
     assert one.samples == other.samples
     assert one.table().equals(other.table())  # bit by bit, not only to 1e-9
 
@@ -103,7 +106,7 @@ def test_i1_batch_invariance_of_200000_events(seed: int) -> None:
     long = noise(200_000, seed, days=20.0, sources=6_000)
     cuts = sorted(np.random.default_rng(seed).integers(0, len(long), 30).tolist())
     whole = run(long, [])[0]
-    assert len(whole.incidents) > 50
+    assert len(whole.episodes) > 50
     assert_same(run(long, cuts, [False, True, True])[0], whole)
 
 
@@ -143,8 +146,8 @@ def test_i3_the_same_batch_from_the_same_snapshot_changes_nothing_new(frame: pl.
 
 
 def test_i3_ids_name_the_opening_event_not_the_run(whole: Outcome, frame: pl.DataFrame) -> None:
-    """Routed again (new record times, other batches), the same raw events give the same ids."""
-    again = frame.with_columns((pl.col("event.created") + pl.duration(hours=3)).alias("event.created"))
+    """Routed again (record times a little later, other batches), the same raw events give the same ids."""
+    again = frame.with_columns((pl.col("event.created") + pl.duration(minutes=4)).alias("event.created"))
     assert run(again, [4_000])[0].incidents.keys() == whole.incidents.keys()
 
 
@@ -243,9 +246,13 @@ def test_i7_the_core_reads_no_clock_and_throws_no_dice(path: Path) -> None:
 
 OPENING = (
     "id", "shard", "tenant", "site", "model", "model_id", "family", "entity_kind", "entity_value", "techniques", "opened",
-    "closes_at", "p_value", "score", "title", "counterfactual", "reasons", "urgent", "critical",
+    "p_value", "score", "title", "counterfactual", "reasons", "urgent", "volume",
 )  # fmt: skip
-COURSE = ("severity", "updated", "worst_p", "worst_score", "events", "got_in")
+COURSE = (
+    "severity", "updated", "closes_at", "worst_p", "worst_score", "events", "got_in", "critical", "spread", "episode", "episode_opened",
+    "episode_events", "usual",
+)  # fmt: skip
+FACTS = ("incident", "number", "opened", "closes_at", "model", "model_id", "p_value", "score", "reasons", "counterfactual")
 
 
 def test_i8_opening_facts_are_never_rewritten(frame: pl.DataFrame) -> None:
@@ -262,6 +269,18 @@ def test_i8_opening_facts_are_never_rewritten(frame: pl.DataFrame) -> None:
             }
             assert incident.worst_p <= incident.p_value
     assert changed > 20
+
+
+def test_i8_the_opening_facts_of_an_episode_are_never_rewritten() -> None:
+    """Over days, so that incidents come again: what an episode said when it began it says to its end."""
+    long, memory, first, seen = noise(20_000, seed=3, days=4.0), CORE.fresh(SHARD), {}, 0
+    for begin in range(0, len(long), 500):
+        for episode in CORE.step(memory, long[begin : begin + 500]).episodes:
+            facts = msgspec.to_builtins({name: getattr(episode, name) for name in FACTS})
+            seen += (episode.incident, episode.number) in first
+            assert first.setdefault((episode.incident, episode.number), facts) == facts
+    assert seen > 20
+    assert max(number for _, number in first) >= 3
 
 
 def test_i8_what_was_handed_out_does_not_change_afterwards(frame: pl.DataFrame) -> None:

@@ -44,7 +44,7 @@ def seen(changes: Changes, incident: Incident) -> dict[str, int]:
 
 def wrong(changes: Changes, incident: Incident, expected: dict[str, Any]) -> list[str]:
     """What of the expectation the incident does not meet, as sentences."""
-    facts: dict[str, Any] = {name: getattr(incident, name) for name in ("family", "severity", "urgent", "got_in", "events", "model")}
+    facts: dict[str, Any] = {name: getattr(incident, name) for name in ("family", "severity", "urgent", "got_in", "events", "model", "episode", "spread")}
     facts["entity"] = f"{incident.entity_kind} {incident.entity_value}"
     facts["technique"] = incident.techniques[0]
     facts["hours_open"] = (incident.closes_at - incident.opened) // 3_600_000_000  # whole

@@ -9,7 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from detector.store.database import Away
-from detector.web.page import Json, Probes, application, by_field, check_listen, number, when
+from detector.web.page import Json, Probes, application, check_listen, number, when
+from detector.web.story import by_field
 from detector.web.words import WORDS
 
 INCIDENT: dict[str, Any] = {
@@ -18,15 +19,29 @@ INCIDENT: dict[str, Any] = {
     "updated": "2026-11-20T02:20:00+00:00", "got_in": "no",
     "entity": {"kind": "service", "value": "vpn.example:443"}, "techniques": ["T1110.003"],
     "title": {"de": "Viele Konten, ein <Ziel>", "en": "Many accounts, one <target>"}, "p_value": 5e-5, "one_in": 20000,
-    "score": 0.7, "events": 120,
+    "score": 0.7, "events": 4_000, "family": "credential-access", "volume": 10_000.0, "chance_days": 2.0, "spread": 12, "critical": False,
+    "episode": 12, "episode_opened": "2026-11-20T02:14:00+00:00", "episode_events": 412, "usual_low": 300, "usual_high": 900,
+    "learning": False, "maintenance": None, "notification": "sent", "why": "budget", "suppression": None,
     "evidence": [{"field": "source.ip", "value": f"198.51.100.{n}", "events": n + 1, "first": "2026-11-20T02:14:00+00:00",
                   "last": "2026-11-20T02:20:00+00:00"} for n in range(10, 60)],
     "evidence_rest": {"source.ip": 10},
     "reasons": [{"feature": "users_1h", "observed": 80.0, "usual": 1.0, "rarity": 4.2, "contribution": 0.6,
                  "text": {"de": "80 Konten in einer Stunde, üblich ist 1.", "en": "80 accounts in one hour; 1 is usual."}}],
     "counterfactual": {"de": "Unter 6 Konten nicht.", "en": "Not below 6 accounts."},
+    "episodes": [
+        {"episode": 12, "opened": "2026-11-20T02:14:00+00:00", "events": 412, "got_in": "no", "status": "open",
+         "model_id": "auth-source-1a2b",
+         "reasons": [{"text": {"de": "Diesmal 90 Konten.", "en": "This time 90 accounts."}, "contribution": 0.6}],
+         "counterfactual": {"de": "Unter 6 Konten nicht.", "en": "Not below 6 accounts."}},
+        {"episode": 11, "opened": "2026-11-19T02:14:00+00:00", "events": 350, "got_in": "no", "status": "expired",
+         "model_id": "auth-source-1a2b", "reasons": [], "counterfactual": {}},
+    ],
     "samples": [{"time": "2026-11-20T02:14:00+00:00", "fields": {"source.ip": "198.51.100.7"}}],
 }  # fmt: skip
+
+
+RELATED = INCIDENT | {"id": "77aa", "title": {"de": "Das Netz wird abgesucht", "en": "The network is being scanned"}, "got_in": "unknown",
+                      "shared": ["10.0.0.5"], "via": "0b8f"}  # fmt: skip
 
 
 class Shelf:
@@ -34,6 +49,9 @@ class Shelf:
 
     def __init__(self, rows: Sequence[Json], *, down: bool = False) -> None:
         self.rows, self.down = rows, down
+
+    def chain(self, incident_id: str) -> Sequence[Json]:
+        return [RELATED, {**INCIDENT, "shared": ["10.0.0.5"], "via": "77aa"}]
 
     def list_incidents(self, limit: int) -> Sequence[Json]:
         if self.down:
@@ -67,6 +85,45 @@ def test_one_incident_shows_reasons_counterfactual_and_the_number_of_values_not_
     assert "Unter 6 Konten nicht." in text
     assert "und 10 weitere Werte" in text
     assert "198.51.100.59" in text  # most events first
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("de", (
+            "12. Mal; hier üblich 300 bis 900 Anmeldeversuche, diesmal 412", "Diesmal 90 Konten.",
+            "T1110.003 Ein Passwort an vielen Konten", "bis zu 12 Rechner oder Konten",
+            "1 von 20.000 vergleichbaren Anmeldeversuchen; bei Ihrem Aufkommen durch Zufall etwa alle 2 Tage",
+            "zweiter Faktor verlangt wird", "Was man daraus nicht schließen sollte", "Das Netz wird abgesucht", "Höchstens hoch, solange",
+        )),
+        ("en", (
+            "12th time; usual here 300 to 900 login attempts, this time 412", "This time 90 accounts.", "Brute Force: Password Spraying",
+            "1 in 20,000 comparable login attempts; at your volume by chance about every 2 days", "up to 12 hosts or accounts",
+            "ask for a second factor", "What not to conclude from it", "The network is being scanned", "At most high as long as",
+        )),
+    ],
+)  # fmt: skip
+def test_one_incident_tells_series_rarity_technique_next_steps_chain_and_the_rule(language: str, told: tuple[str, ...]) -> None:
+    text = client().get(f"/incident/0b8f?lang={language}").text
+    assert [sentence for sentence in told if sentence not in text] == []
+
+
+def test_what_closed_by_time_is_called_expired_and_not_looked_at() -> None:
+    old = INCIDENT | {"status": "expired"}
+    assert "abgelaufen, nicht angesehen" in client([old]).get("/").text
+    assert "expired, not looked at" in client([old]).get("/?lang=en").text
+
+
+def test_it_says_why_nobody_was_told() -> None:
+    held = INCIDENT | {"notification": "suppressed", "why": "suppressed", "suppression": 7}
+    assert "Nicht gemeldet: unterdrückt (Nr. 7)." in client([held]).get("/incident/0b8f").text
+    learning = INCIDENT | {"learning": True}
+    assert "Learning phase" in client([learning]).get("/?lang=en").text
+
+
+def test_the_service_model_states_no_probability() -> None:
+    text = client([INCIDENT | {"model": "auth-service", "one_in": None}]).get("/incident/0b8f?lang=en").text
+    assert "its values are no probabilities" in text
 
 
 def test_texts_from_logs_are_escaped() -> None:

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from detector.judge.findings import Changes, EventSample, EvidenceRow, Incident, Reason
+from detector.judge.findings import Changes, Episode, EventSample, EvidenceRow, Incident, Reason, first_episode
+from detector.judge.policy import Policy
 from detector.store import Fenced, Reader, Store
 from tests.postgres import TestDatabase
 
@@ -30,7 +31,8 @@ def an_incident(number: int = 1, **changes: object) -> Incident:
 
 
 def opening(*incidents: Incident, **more: object) -> Changes:
-    return Changes(SHARD, opened=incidents, **more)  # type: ignore[arg-type] # likewise
+    episodes = tuple(first_episode(incident) for incident in incidents)
+    return Changes(SHARD, opened=incidents, episodes=episodes, **more)  # type: ignore[arg-type] # likewise
 
 
 def evidence(value: str = "10.0.0.1", events: int = 3, first: int = NOW - HOUR, last: int = NOW) -> EvidenceRow:
@@ -39,7 +41,7 @@ def evidence(value: str = "10.0.0.1", events: int = 3, first: int = NOW - HOUR, 
 
 @pytest.fixture
 def store(any_database: TestDatabase) -> Iterator[Store]:
-    with contextlib.closing(Store(any_database.url(), budget_per_day=4)) as made:
+    with contextlib.closing(Store(any_database.url(), Policy(per_day=4, learning_days=0))) as made:
         yield made
 
 
@@ -94,11 +96,114 @@ def test_evidence_adds_up_and_its_times_widen(any_database: TestDatabase, store:
     one = an_incident()
     store.apply(claim, 0, 1, opening(one, evidence={one.id: (evidence(events=2), evidence("10.0.0.2", 1))}), NOW)
     more = Changes(
-        SHARD, updated=(one,), evidence={one.id: (evidence(events=5, first=NOW - 2 * HOUR), evidence(events=1, last=NOW + HOUR))}
+        SHARD,
+        updated=(one,),
+        episodes=(first_episode(one),),
+        evidence={one.id: (evidence(events=5, first=NOW - 2 * HOUR), evidence(events=1, last=NOW + HOUR))},
     )
     store.apply(claim, 1, 2, more, NOW)
     rows = any_database.rows("SELECT value, events, (extract(epoch FROM last - first) / 3600)::int FROM store.evidence ORDER BY value")
     assert rows == [("10.0.0.1", 8, 3), ("10.0.0.2", 1, 1)]
+
+
+def again(one: Incident, number: int, opened: int) -> tuple[Incident, Episode]:
+    """The incident and its episode when it repeats at `opened`."""
+    later = replace(
+        one, episode=number, episode_opened=opened, episode_events=2, closes_at=opened + 24 * HOUR, usual=(7, 9), updated=opened
+    )
+    episode = replace(
+        first_episode(one), number=number, opened=opened, closes_at=opened + 24 * HOUR, updated=opened, p_value=1e-6, events=2
+    )
+    return later, episode
+
+
+def test_a_repeat_continues_the_row_and_keeps_its_own_facts(any_database: TestDatabase, store: Store, reader: Reader) -> None:
+    claim, one = store.claim(SHARD, NOW), an_incident()
+    store.apply(claim, 0, 1, opening(one, evidence={one.id: (evidence(events=7),)}), NOW)
+    later, episode = again(one, 2, NOW + 30 * HOUR)
+    more = Changes(
+        SHARD,
+        updated=(later,),
+        episodes=(episode,),
+        evidence={one.id: (replace(evidence(events=2, last=NOW + 31 * HOUR), episode=2), replace(evidence("10.0.0.9", 1), episode=2))},
+        samples={one.id: (EventSample(NOW + 30 * HOUR, "auth", 0, 5, {}, episode=2),)},
+    )
+    store.apply(claim, 1, 2, more, NOW + 30 * HOUR)
+    shown = reader.incident(one.id)
+    assert shown is not None
+    assert (shown["episode"], shown["usual_low"], shown["usual_high"], shown["p_value"]) == (2, 7, 9, 1e-4)
+    assert [(row["value"], row["events"]) for row in shown["evidence"]] == [("10.0.0.1", 9), ("10.0.0.9", 1)]
+    assert [(row["episode"], row["p_value"]) for row in shown["episodes"]] == [(2, 1e-6), (1, 1e-4)]
+    assert any_database.rows("SELECT count(*)::int, sum(jsonb_array_length(evidence))::int FROM public.incidents") == [(1, 2)]
+    assert any_database.rows("SELECT episode, sum(events)::int FROM public.evidence GROUP BY 1 ORDER BY 1") == [(1, 7), (2, 3)]
+    assert any_database.rows("SELECT episode FROM public.events_recent") == [(2,)]
+
+
+def test_the_end_of_an_episode_is_set_when_it_begins_and_not_moved(any_database: TestDatabase, store: Store) -> None:
+    claim, one = store.claim(SHARD, NOW), an_incident()
+    store.apply(claim, 0, 1, opening(one), NOW)
+    store.apply(claim, 1, 2, Changes(SHARD, updated=(one,), episodes=(first_episode(one),)), NOW + 5 * HOUR)
+    ends = "SELECT (extract(epoch FROM closes_at) * 1000000)::bigint FROM store.incidents"
+    assert any_database.rows(ends) == [(NOW + 24 * HOUR,)]
+    later, episode = again(one, 2, NOW + 30 * HOUR)
+    store.apply(claim, 2, 3, Changes(SHARD, updated=(later,), episodes=(episode,)), NOW + 30 * HOUR)
+    assert any_database.rows(ends) == [(NOW + 54 * HOUR,)]
+
+
+def test_an_incident_is_found_by_the_beginning_of_its_id_when_that_is_its_alone(store: Store, reader: Reader) -> None:
+    claim = store.claim(SHARD, NOW)
+    ids = ["abcd1234-0000-4000-8000-000000000001", "abcd5678-0000-4000-8000-000000000002"]
+    store.apply(claim, 0, 1, opening(*(an_incident(id=id_) for id_ in ids)), NOW)
+    found = reader.incident("abcd1")
+    assert found is not None
+    assert found["id"] == ids[0]
+    assert [reader.incident(text) for text in ("abcd", "abcd9", "", "nonsense", ids[0] + "0", "%")] == [None] * 6
+
+
+def test_what_the_service_model_says_is_no_probability(store: Store, reader: Reader) -> None:
+    claim = store.claim(SHARD, NOW)
+    store.apply(claim, 0, 1, opening(an_incident(1, volume=5_000.0), an_incident(2, model="auth-service")), NOW)
+    said = {row["id"]: (row["one_in"], row["chance_days"]) for row in reader.list_incidents()}
+    assert said == {an_incident(1).id: (10_000, 2.0), an_incident(2).id: (None, None)}
+
+
+def linked(number: int, at: int, *values: tuple[str, str]) -> Changes:
+    one = an_incident(number, opened=at, updated=at, closes_at=at + 24 * HOUR)
+    return opening(one, evidence={one.id: tuple(EvidenceRow(field, value, 1, at, at) for field, value in values)})
+
+
+def test_incidents_that_share_a_source_an_account_or_a_host_within_two_hours_are_a_chain_in_time_order(
+    store: Store, reader: Reader
+) -> None:
+    claim, start = store.claim(SHARD, NOW), NOW - 20 * HOUR
+    parts = (
+        linked(3, start + 3 * HOUR, ("source.ip", "10.0.0.2"), ("user.name", "svc-1"), ("destination.port", "22")),
+        linked(1, start, ("source.ip", "198.51.100.7"), ("destination.ip", "10.0.0.1"), ("destination.port", "22")),
+        linked(2, start + HOUR, ("host.name", "h-1"), ("source.ip", "10.0.0.1"), ("destination.ip", "10.0.0.2")),
+        linked(4, start + 9 * HOUR, ("source.ip", "10.0.0.2")),
+        linked(5, start, ("user.name", "10.0.0.1"), ("destination.port", "22")),
+    )
+    for number, part in enumerate(parts):
+        store.apply(claim, number, number + 1, part, NOW)
+    ids = [an_incident(number).id for number in range(6)]
+    chain = reader.chain(ids[1])
+    assert [row["id"] for row in chain] == [ids[1], ids[2], ids[3]]
+    assert [row["shared"] for row in chain] == [[], ["10.0.0.1"], ["10.0.0.2"]]
+    assert [row["via"] for row in chain] == [None, ids[1], ids[2]]
+    assert reader.chain(ids[4]) == reader.chain(ids[5]) == []
+
+
+def test_a_value_that_many_share_links_nothing_and_tenants_are_never_linked(store: Store, reader: Reader) -> None:
+    claim = store.claim(SHARD, NOW)
+    for number in range(1, 14):
+        store.apply(claim, number - 1, number, linked(number, NOW, ("host.name", "dc-1")), NOW)
+    assert reader.chain(an_incident(1).id) == []
+    other = store.claim("dorf", NOW)
+    for number, tenant, mine in ((21, "stadt", claim), (22, "dorf", other)):
+        changes = linked(number, NOW, ("source.ip", "203.0.113.5"))
+        moved = replace(changes, opened=(replace(changes.opened[0], tenant=tenant, shard=mine.shard, site=""),))
+        store.apply(mine, 0 if mine is other else 13, 14, moved, NOW)
+    assert reader.chain(an_incident(21).id) == []
 
 
 def test_i8_the_opening_of_an_incident_is_never_rewritten(store: Store, reader: Reader) -> None:
@@ -205,7 +310,9 @@ def test_evidence_and_samples_lie_in_one_partition_a_day_with_brin(any_database:
     assert [name for (name,) in parts] == [
         "store.evidence_20260526", "store.evidence_20260528", "store.samples_20260526", "store.samples_20260528",
     ]  # fmt: skip
-    brin = any_database.rows("SELECT count(*)::int FROM pg_indexes WHERE schemaname = 'store' AND indexdef LIKE '%%USING brin%%'")
+    brin = any_database.rows(
+        "SELECT count(*)::int FROM pg_indexes WHERE schemaname = 'store' AND tablename ~ '^(incidents|evidence|samples)' AND indexdef LIKE '%%USING brin%%'"
+    )
     assert brin == [(7,)]
 
 

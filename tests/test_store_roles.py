@@ -11,36 +11,71 @@ NOTHING = ""
 READ = "SELECT"
 WRITE_ONCE = "SELECT INSERT"
 KEEP = "SELECT INSERT UPDATE"
+COUNTED = "SELECT INSERT DELETE"
 ALL = "SELECT INSERT UPDATE DELETE"
 
 MATRIX = {
     #                          daemon      grafana  auditor
+    "public.decisions":       (READ,       READ,    NOTHING),
+    "public.devices":         (READ,       READ,    NOTHING),
+    "public.digest":          (READ,       READ,    NOTHING),
+    "public.episodes":        (READ,       READ,    NOTHING),
     "public.events_recent":   (READ,       READ,    NOTHING),
     "public.evidence":        (READ,       READ,    NOTHING),
     "public.health":          (READ,       READ,    READ),
+    "public.health_incidents": (READ,      READ,    READ),
+    "public.incident_links":  (READ,       READ,    NOTHING),
     "public.incidents":       (READ,       READ,    NOTHING),
+    "public.learning":        (READ,       READ,    READ),
+    "public.maintenance":     (READ,       READ,    READ),
     "public.migrations":      (READ,       NOTHING, READ),
+    "public.near_misses":     (READ,       READ,    NOTHING),
+    "public.suppressions":    (READ,       READ,    READ),
+    "store.ailments":         (WRITE_ONCE, NOTHING, NOTHING),
     "store.buckets":          (KEEP,       NOTHING, NOTHING),
+    "store.deciles":          (WRITE_ONCE, NOTHING, NOTHING),
+    "store.decisions":        (WRITE_ONCE, NOTHING, NOTHING),
     "store.deliveries":       (WRITE_ONCE, NOTHING, READ),
+    "store.device_slots":     (COUNTED,    NOTHING, NOTHING),
+    "store.digests":          (WRITE_ONCE, NOTHING, NOTHING),
+    "store.episodes":         (WRITE_ONCE, NOTHING, NOTHING),
     "store.evidence":         (WRITE_ONCE, NOTHING, NOTHING),
     "store.health":           (KEEP,       NOTHING, NOTHING),
     "store.incidents":        (WRITE_ONCE, NOTHING, NOTHING),
     "store.inputs":           (WRITE_ONCE, NOTHING, READ),
+    "store.learning":         (WRITE_ONCE, NOTHING, NOTHING),
+    "store.maintenance":      (WRITE_ONCE, NOTHING, NOTHING),
     "store.models":           (WRITE_ONCE, NOTHING, READ),
+    "store.near_misses":      (WRITE_ONCE, NOTHING, NOTHING),
     "store.outbox":           (WRITE_ONCE, NOTHING, NOTHING),
     "store.samples":          (WRITE_ONCE, NOTHING, NOTHING),
     "store.shards":           (WRITE_ONCE, NOTHING, NOTHING),
     "store.snapshot_parts":   (ALL,        NOTHING, NOTHING),
     "store.snapshots":        (ALL,        NOTHING, NOTHING),
+    "store.suppressions":     (WRITE_ONCE, NOTHING, NOTHING),
     "store.tenants":          (WRITE_ONCE, NOTHING, NOTHING),
+    "store.unread_slots":     (COUNTED,    NOTHING, NOTHING),
+    "store.watched":          (WRITE_ONCE, NOTHING, NOTHING),
 }  # fmt: skip
 ROLES = ("tuermer_daemon", "tuermer_grafana", "tuermer_auditor")
 
 COLUMNS = {
-    "store.incidents": "events got_in notification notified severity updated worst_p worst_score",
+    "store.incidents": "closes_at critical episode episode_events episode_opened events got_in notification notified severity spread updated "
+    "usual_high usual_low worst_p worst_score",
+    "store.episodes": "events got_in updated worst_p worst_score",
     "store.evidence": "events first last",
     "store.shards": "applied claimed epoch moved owner",
     "store.inputs": "from_offset",
+    "store.device_slots": "by events filled last off",
+    "store.unread_slots": "records",
+    "store.watched": "next",
+    "store.ailments": "closed severity text title updated",
+    "store.deciles": "counts",
+    "store.learning": "ended ended_by",
+    "store.maintenance": "withdrawn",
+    "store.near_misses": "family model_id nearness p_value reasons score techniques time title",
+    "store.suppressions": "ended ended_by observed score",
+    "store.tenants": "zone",
 }
 
 
@@ -90,6 +125,9 @@ def test_i8_the_daemon_may_update_the_course_of_an_incident_and_nothing_else(any
         ("tuermer_daemon", "UPDATE store.incidents SET p_value = 1"),
         ("tuermer_daemon", "DELETE FROM store.incidents"),
         ("tuermer_daemon", "TRUNCATE store.evidence"),
+        ("tuermer_daemon", "UPDATE store.decisions SET answer = 'sent'"),
+        ("tuermer_daemon", "UPDATE store.suppressions SET expires = 'infinity'"),
+        ("tuermer_daemon", "DELETE FROM store.near_misses"),
         ("tuermer_daemon", "CREATE TABLE public.mine (x int)"),
         ("tuermer_grafana", "SELECT * FROM store.incidents"),
         ("tuermer_grafana", "SELECT payload FROM store.snapshot_parts"),

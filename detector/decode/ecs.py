@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 ABSENT, PLAIN, TOKEN = 0, 1, 2  # the kind of an address
+DRILL = "tuermer-drill"  # host and account of rehearsed attacks: names nobody, stays plain, and no real machine may be called so
 
 TEXT = (
     "event.dataset",  # the format's name, e.g. fortigate

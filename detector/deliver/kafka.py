@@ -54,4 +54,4 @@ class AlertTopic:
 
 
 def _document(notice: Notice) -> Mapping[str, object]:
-    return {"notice": notice.id, "tenant": notice.tenant, "incident": notice.payload}
+    return {"notice": notice.id, "tenant": notice.tenant, notice.kind: notice.payload}

@@ -33,13 +33,8 @@ class Calendar:
 
     def hours(self, times: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Of times in µs UTC, shape (n,): the hour of the week (0..71, see HOURS), and hours since 1970 on the local clock's face."""
-        utc = np.clip(times // _HOUR, 0, _LAST)
-        local = (times + _asked_once(utc, self._offset)) // _HOUR
-        return local % 24 + 24 * _asked_once(np.clip(local // 24, 0, _LAST), self._kind), local
-
-    def _offset(self, hour: int) -> int:
-        """µs to add to UTC in that hour since 1970."""
-        return _offset(hour, self.zone)
+        hours = local(times, self.zone) // _HOUR
+        return hours % 24 + 24 * _asked_once(np.clip(hours // 24, 0, _LAST), self._kind), hours
 
     def _kind(self, day: int) -> int:
         """0 a working day, 1 a free one, 2 a working day in the school holidays; 1970-01-01 was a Thursday."""
@@ -50,6 +45,7 @@ class Calendar:
 
 @cache
 def _offset(hour: int, zone: ZoneInfo) -> int:
+    """µs to add to UTC in that hour since 1970."""
     shift = (_EPOCH + timedelta(hours=hour)).astimezone(zone).utcoffset()
     return 0 if shift is None else int(shift / timedelta(microseconds=1))
 
@@ -57,6 +53,11 @@ def _offset(hour: int, zone: ZoneInfo) -> int:
 def day_number(day: date) -> int:
     """Days since 1970."""
     return (day - _EPOCH.date()).days
+
+
+def local(times: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
+    """Times in µs UTC as µs on the local clock's face, shape (n,)."""
+    return times + _asked_once(np.clip(times // _HOUR, 0, _LAST), lambda hour: _offset(hour, zone))
 
 
 def _asked_once(numbers: NDArray[np.int64], what: Callable[[int], int]) -> NDArray[np.int64]:

@@ -24,9 +24,7 @@ _KNOWN_TALK, _ALL_SOURCES = np.uint64(0x5EED1), np.uint64(0x5EED4)
 
 
 @once
-def _pair(
-    state: Network, e: Flows, i: int, who: np.uint64, new_talk: bool, scratch: NDArray[np.float64], x: NDArray[np.float64]
-) -> bool:
+def _pair(state: Network, e: Flows, i: int, who: np.uint64, new_talk: bool, scratch: NDArray[np.float64], x: NDArray[np.float64]) -> bool:
     """The pair of event i into x, with the rarity of its destination among the tenant's sources and how new that is."""
     slot = place(state, combine(_ALL_SOURCES, e.destination[i]), e.time[i], 1.0 if new_talk else 0.0)
     rare, new = rarity(state, slot, state.tally[SOURCE_TOTAL]), novelty(state, slot, e.time[i])

@@ -126,8 +126,10 @@ def roomy(state: Network) -> Network:
     if state.clock[0] - state.clock[1] > bloom.GENERATION:
         now, before = bloom.fresh(), now
         state.clock[1] = state.clock[0]
-    slabs = (slab.room(one, 128) for one in state[:5])
-    return Network(*slabs, bloom.room(now), before, state.tally, state.clock)
+    return Network(
+        slab.room(state.sources, 128), slab.room(state.pairs, 128), slab.room(state.places, 128), slab.room(state.groups, 128),
+        slab.room(state.networks, 128), bloom.room(now), before, state.tally, state.clock,
+    )  # fmt: skip
 
 
 @once

@@ -78,4 +78,3 @@ def hour_rarity(state: Network, group: int, hour: int) -> float:
     even = (5.0 if hour < 24 else 2.0) / (7.0 * 24.0)
     share = (count + 20.0 * even) / (float(g.num[group, ALL_HOURS]) + 20.0)
     return mature(state.clock) * max(0.0, -math.log2(share / even))
-

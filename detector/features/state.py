@@ -150,9 +150,11 @@ def dump(state: FeatureState) -> Arrays:
 
 def load(arrays: Arrays, calendar: Calendar) -> FeatureState:
     """The memory whose arrays these are."""
-    slabs = (_slab(arrays, f"network.{name}") for name in Network._fields[:5])
+    sources, pairs, places, groups, networks = (_slab(arrays, f"network.{name}") for name in Network._fields[:5])
     tally = np.array(arrays["network.tally"], np.float64)
-    found = Network(*slabs, *_filters(arrays, "network"), tally, np.array(arrays["network.clock"], np.int64))
+    found = Network(
+        sources, pairs, places, groups, networks, *_filters(arrays, "network"), tally, np.array(arrays["network.clock"], np.int64)
+    )
     a, b, c, d, e, f = (_slab(arrays, f"logins.{name}") for name in Logins._fields[:6])
     clock = np.array(arrays["logins.clock"], np.int64)
     return FeatureState(found, Logins(a, b, c, d, e, f, *_filters(arrays, "logins"), clock), calendar)

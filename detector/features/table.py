@@ -12,7 +12,9 @@ from msgspec import Meta, Struct
 from detector.sentence import Sentence
 
 Entity = Literal["source.ip", "pair", "user.name", "service"]
-Kind = Literal["forest", "tail_sum", "tail_max", "tail_min"]
+Kind = Literal["forest", "tail_sum", "tail_max", "tail_min", "contrasts"]
+FORESTS = ("forest", "contrasts")
+MOST_CONTRASTED = 6  # features, with 15 differences
 # context: only forests read it, to see what is odd in its company; no value of it is adverse by itself
 Direction = Literal["high", "low", "both", "context"]
 # How a number in X reads back: log2 = log2(1 + amount in the unit), hours = likewise, bits = -log2 of a share, plain = as it is.
@@ -46,7 +48,11 @@ class ForestTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Theme(Struct, frozen=True, forbid_unknown_fields=True):
-    """A member over some of the features: a forest of its own, or their tails summed, the strongest, or the weakest (all at once)."""
+    """A member over some of the features: their tails summed, the strongest, or the weakest (all at once); or a forest of its own.
+
+    "contrasts" is a forest over the features and their differences two by two: much for someone who does little is a
+    difference that nobody has, where each amount is usual. Cuts along the axes hardly see that.
+    """
 
     name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*$")]
     member: Kind
@@ -104,14 +110,16 @@ def _check_members(table: ModelTable, origin: str) -> None:
     if len(set(names)) < len(names):
         raise TableError(f"{origin}: two members or themes have one name")
     silent = {feature.name for feature in table.features if feature.direction == "context"}
-    for theme in table.themes:
+    for theme in table.speakers:
         unknown = [name for name in theme.features if name not in table.names]
         if unknown:
             raise TableError(f"{origin}: theme {theme.name} names features that there are not: {', '.join(unknown)}")
-        if theme.member != "forest" and silent & set(theme.features):
-            raise TableError(
-                f"{origin}: theme {theme.name} is no forest, but reads context: {', '.join(sorted(silent & set(theme.features)))}"
-            )
+        if theme.member == "contrasts" and not 2 <= len(theme.features) <= MOST_CONTRASTED:
+            raise TableError(f"{origin}: theme {theme.name} contrasts {len(theme.features)} features; 2 to {MOST_CONTRASTED} can be")
+    for theme in table.themes:
+        context = sorted(silent & set(theme.features))
+        if theme.member not in FORESTS and len(context) > 0:
+            raise TableError(f"{origin}: theme {theme.name} is no forest, but reads context: {', '.join(context)}")
 
 
 def read(folder: Path) -> ModelTable:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from detector.features.table import ModelTable
 from detector.forest import artefact, members, stored
-from detector.forest.members import FOREST, Member
+from detector.forest.members import Member
 from detector.forest.stored import Usual
 from detector.forest.tails import Tails
 
@@ -61,7 +61,7 @@ class Detector:
         raw = np.zeros((len(self.members), len(rows)))
         for m, member in enumerate(self.members):
             if member.forest is not None and self.forests:
-                raw[m] = member.forest.score(_columns(rows, member.features))
+                raw[m] = member.forest.score(member.columns(rows))
         members.combined(self._terms(rows), self._kinds, self._uses, raw)
         return raw
 
@@ -92,10 +92,10 @@ class Detector:
         used = list(member.features)
         parts[used] = (terms[:, 0] - terms[:, 1])[used]
         if member.forest is not None:
-            parts[used] = member.forest.contributions(_columns(row, member.features))[0]
+            parts[used] = member.blamed(member.forest.contributions(member.columns(row))[0])
         parts = np.maximum(parts, 0.0)
         whole = parts.sum()
-        order = np.argsort(-parts, kind="stable")
+        order = np.lexsort((self._silent, -parts))
         return [(int(j), float(parts[j] / whole), float(terms[j, 0])) for j in order if parts[j] > 0.0]
 
     def counterfactual(self, x: ArrayLike, feature: int, threshold_p: float) -> float | None:
@@ -169,7 +169,12 @@ class Detector:
 
     @cached_property
     def _speaks(self) -> NDArray[np.bool_]:
-        return np.array([self.forests or m.kind != FOREST for m in self.members])
+        return np.array([self.forests or m.forest is None for m in self.members])
+
+    @cached_property
+    def _silent(self) -> NDArray[np.bool_]:
+        """bool (F): context, named after others that did as much."""
+        return np.array([direction == "context" for direction in self.directions])
 
     @cached_property
     def _uses(self) -> NDArray[np.bool_]:
@@ -186,10 +191,6 @@ class Detector:
         changed = np.tile(row, (len(values), 1))
         changed[:, feature] = values
         return self.score(changed)[1]
-
-
-def _columns(rows: F64, features: tuple[int, ...]) -> F64:
-    return rows if len(features) == rows.shape[1] else rows[:, list(features)]
 
 
 def _tables(tails: Tails) -> tuple[NDArray[np.int32], F64, F64, F64, F64, F64, F64, F64]:

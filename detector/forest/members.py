@@ -23,7 +23,7 @@ I32 = NDArray[np.int32]
 I8 = NDArray[np.int8]
 
 KINDS: tuple[str, ...] = get_args(Kind)
-FOREST, TAIL_SUM, TAIL_MAX, TAIL_MIN = range(len(KINDS))
+FOREST, TAIL_SUM, TAIL_MAX, TAIL_MIN, CONTRASTS = range(len(KINDS))
 BLOCK = 256
 BOTH_SIDES = 0.3010299956639812  # log10(2): looking at two sides doubles a tail probability
 
@@ -33,13 +33,33 @@ BOTH_SIDES = 0.3010299956639812  # log10(2): looking at two sides doubles a tail
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One of a detector's judges: the kind of score, over which features (indices, rising), how much its p counts, its forest if any."""
+    """One of a detector's judges: the kind of score, over which features (indices, rising), how much its p counts, its forest if any.
+
+    `spread` is there where the forest also sees contrasts: what a feature is divided by before two are subtracted.
+    """
 
     name: str
     kind: int
     features: tuple[int, ...]
     weight: float
     forest: Forest | None = None
+    spread: tuple[float, ...] = ()
+
+    def columns(self, rows: F64) -> F64:
+        """What the member's forest sees of rows (n, F): float64 (n, its width); value by value, so that a batch's cut changes no bit."""
+        own = rows if len(self.features) == rows.shape[1] else rows[:, list(self.features)]
+        if len(self.spread) == 0:
+            return own
+        parts = own / np.array(self.spread)
+        first, second = np.triu_indices(len(self.features), 1)
+        return np.concatenate([own, parts[:, first] - parts[:, second]], axis=1)
+
+    def blamed(self, contributions: F64) -> F64:
+        """float64 (features): a row's contributions of the columns, those of a contrast in halves to its two features."""
+        own = contributions[: len(self.features)].copy()
+        for pair in np.triu_indices(len(self.features), 1) if len(self.spread) > 0 else ():
+            np.add.at(own, pair, contributions[len(self.features) :] / 2.0)
+        return own
 
 
 @numba.njit(cache=True, nogil=True)
@@ -50,7 +70,7 @@ def combined(terms: F64, kind: I8, uses: NDArray[np.bool_], raw: F64) -> None:
     order that depends on the shape.
     """
     for m in range(kind.shape[0]):
-        if kind[m] == FOREST:
+        if kind[m] == FOREST or kind[m] == CONTRASTS:
             continue
         raw[m] = np.inf if kind[m] == TAIL_MIN else 0.0
         for j in range(terms.shape[0]):

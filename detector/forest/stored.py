@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.forest.members import FOREST, KINDS, Member
+from detector.features.table import FORESTS, MOST_CONTRASTED
+from detector.forest.members import KINDS, Member
 from detector.forest.scoring import Forest
 from detector.forest.tails import Tails
 from detector.forest.trees import Trees
@@ -34,7 +35,7 @@ def member_entry(member: Member) -> dict[str, Any]:
     """What the manifest says of a member."""
     samples = 0 if member.forest is None else member.forest.samples
     entry = {"name": member.name, "kind": KINDS[member.kind], "features": list(member.features), "weight": member.weight}
-    return entry | {"samples": samples}
+    return entry | {"samples": samples, "spread": list(member.spread)}
 
 
 def arrays(members: Sequence[Member], tails: Tails, usual: Usual) -> dict[str, NDArray[Any]]:
@@ -68,11 +69,15 @@ def _member(m: int, entry: dict[str, Any], features: int, given: dict[str, NDArr
     kind, used, weight = KINDS.index(entry["kind"]), tuple(int(j) for j in entry["features"]), float(entry["weight"])
     if len(used) == 0 or used[0] < 0 or used[-1] >= features or (np.diff(used) <= 0).any() or not 0.0 < weight <= 1000.0:
         raise ValueError(f"member {entry['name']}: features or weight are out of range")
-    forest = None
-    if kind == FOREST:
-        trees = Trees(**{field.name: given[f"tree{m}_{field.name}"] for field in fields(Trees)})
-        forest = Forest(trees, len(used), int(entry["samples"]))
-    return Member(str(entry["name"]), kind, used, weight, forest)
+    if entry["kind"] not in FORESTS:
+        return Member(str(entry["name"]), kind, used, weight)
+    spread, width = tuple(float(s) for s in entry["spread"]), len(used)
+    if entry["kind"] == "contrasts":
+        if len(spread) != len(used) or len(used) > MOST_CONTRASTED or not all(0.0 < s < np.inf for s in spread):
+            raise ValueError(f"member {entry['name']}: the spread is out of range")
+        width += len(used) * (len(used) - 1) // 2
+    trees = Trees(**{field.name: given[f"tree{m}_{field.name}"] for field in fields(Trees)})
+    return Member(str(entry["name"]), kind, used, weight, Forest(trees, width, int(entry["samples"])), spread)
 
 
 def _check_usual(usual: Usual, features: int) -> None:

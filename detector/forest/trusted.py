@@ -1,9 +1,9 @@
 """SHA-256 of the manifests of the models that we ship; `detector.learn.baseline` rewrites this file."""
 
 TRUSTED: dict[str, str] = {
-    "auth-service": "6daf67a1aee15b68fc83b54c437142af3d5a7bab37ef7ab8376390e5e2a950e3",
-    "auth-source": "c372c1927ada9aac188cf0f1ceaefe473e71cccdc6224a2fa5f3d15ac2f8cde1",
-    "auth-user": "689a5c8f71cb334745eb89fc3add6971c40b6bc0d58ca8f70d74d5f0eff8b158",
-    "firewall-pair": "5fd3a3e501b753c768b736c86260df467c3db9f62bbb2d508f6d7f21c392df50",
-    "firewall-source": "7fbc010974b52036e569f320838ad9e5d8305d301c6b954e952c4c020422aa71",
+    "auth-service": "a1d07302521459a6f52c4e46964f6c99fb1457ef9b68109973b875a5d3cbe0a1",
+    "auth-source": "2913f028ddc87d868d3dead9609471abe26dd99c6de8cbb060b79c8a7f4aeb2b",
+    "auth-user": "e960941d64764092afad6ed75e1264eef7943a2d481c754bd7fd6423a6c2d3ea",
+    "firewall-pair": "eb65e2719319ed28ce93ac67d7b6d6e893a26a3564aa14b489ec48f184b99916",
+    "firewall-source": "ce6bb7ca08dd25167479358ad1857d42dd3bd21aa3d2c44b2710361aeb65089d",
 }

@@ -6,7 +6,7 @@ features.step -> models.score -> judge: flags -> cases -> evidence.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +21,16 @@ from detector.features.calendar import Calendar, epoch_end
 from detector.features.state import BERLIN
 from detector.features.table import ModelTable, read_all
 from detector.forest.detector import Detector
-from detector.judge import entities, evidence, snapshot
-from detector.judge.cases import DAY, Cases, Touched, attend, incident_id, prune
+from detector.judge import beside, entities, evidence, snapshot
+from detector.judge.cases import DAY, Cases, Opening, Touched, attend, incident_id, prune
 from detector.judge.cases import snapshot as copied
-from detector.judge.families import FAMILIES, GOT_IN, TITLES, severity
-from detector.judge.findings import MODELS, Changes, Incident
-from detector.judge.flags import Flags, flagged
+from detector.judge.devices import Clocks, correct, facts
+from detector.judge.families import FAMILIES, GOT_IN, LEVELS, severity
+from detector.judge.findings import MODELS, NO_PROBABILITY, Changes, Incident
+from detector.judge.flags import Flags, Times, flagged
 from detector.judge.models import Models, Scored, score
 from detector.judge.reasons import because
+from detector.judge.titles import title
 
 SHIPPED = Path(__file__).parents[2] / "models"
 _GRACE = 3_600_000_000  # µs: an incident about a token that is already over stays open so long, or each late event would open one
@@ -42,6 +44,7 @@ class ShardState:
     shard: str
     features: FeatureState
     cases: Cases
+    clocks: Clocks = field(default_factory=dict)
 
     @classmethod
     def fresh(cls, shard: str, entities: int = 500_000, calendar: Calendar = BERLIN) -> ShardState:
@@ -50,33 +53,62 @@ class ShardState:
 
 def score_step(state: ShardState, events: pl.DataFrame, models: Models) -> Changes:
     """Carry one batch of one shard from events to changes. Must not touch network, disk or clock."""
-    vectors = features.step(state.features, events, models.tables)
+    return _step(state, events, models)[0]
+
+
+def _step(state: ShardState, events: pl.DataFrame, models: Models) -> tuple[Changes, dict[str, Scored]]:
+    corrected = correct(state.clocks, events)
+    vectors = features.step(state.features, corrected.events, models.tables)
     scored = score(vectors, models)
-    return judge(state, events, scored, models)
+    changes = judge(state, corrected.events, scored, models)
+    return replace(changes, devices=facts(corrected)), scored
 
 
 def judge(state: ShardState, events: pl.DataFrame, scored: Mapping[str, Scored], models: Models) -> Changes:
     """Step 6 of the journey: flagged rows open, continue and worsen incidents."""
-    flags, clock = flagged(events, scored, models, state.cases.clock)
-    if flags is None:
-        prune(state.cases, clock)
-        return Changes(state.shard)
-    touched = attend(state.cases, flags, _Opener(state, events, scored, models, flags))
-    changes = _changes(state.shard, events, flags, touched)
-    prune(state.cases, clock)
-    return changes
+    at = Times.of(events, state.cases.clock)
+    state.cases.volumes.count(at.clock, {name: one.rows.row[one.rows.weight > 0] for name, one in scored.items()})
+    flags = flagged(events, scored, models, at)
+    changes = Changes(state.shard)
+    if flags is not None:
+        touched = attend(state.cases, flags, _Opener(state, events, scored, models, flags))
+        changes = _changes(state.shard, events, flags, touched)
+    if len(events) > 0:
+        prune(state.cases, int(at.clock[-1]))
+    zone = state.features.calendar.zone
+    misses = beside.near(state.cases.nearest, events, scored, models, at, zone)
+    return replace(changes, misses=misses, deciles=beside.deciles(scored, at, zone))
 
 
 def _changes(shard: str, events: pl.DataFrame, flags: Flags, touched: list[Touched]) -> Changes:
+    found = evidence.gather(events, flags, touched)
+    samples = evidence.sample(events, flags, touched)
+    wants = [one.case.incident.id for one in touched if _settle(one) or one.wants]
+    opened = {one.case.incident.id: one.case.incident for one in touched if one.opened}
+    updated = {one.case.incident.id: one.case.incident for one in touched if one.case.incident.id not in opened}
     return Changes(
         shard,
-        opened=tuple(copied(one.case.incident) for one in touched if one.opened),
-        updated=tuple(copied(one.case.incident) for one in touched if not one.opened),
-        evidence=evidence.gather(events, flags, touched),
-        samples=evidence.sample(events, flags, touched),
-        notify=tuple(one.case.incident.id for one in touched if one.wants),
+        opened=tuple(copied(incident) for incident in opened.values()),
+        updated=tuple(copied(incident) for incident in updated.values()),
+        evidence=found,
+        samples=samples,
+        notify=tuple(dict.fromkeys(wants)),
+        episodes=tuple(replace(one.bout.episode) for one in touched),
         rows=_rows(flags, touched),
     )
+
+
+def _settle(touched: Touched) -> bool:
+    """Spread and severity follow from what the batch left; whether that is worse than before."""
+    incident = touched.case.incident
+    before = incident.severity, incident.spread
+    incident.spread = max(incident.spread, evidence.spread(touched.bout))
+    outside = incident.entity_kind == entities.KINDS[entities.SERVICE]
+    incident.severity = severity(
+        incident.family, incident.worst_p, incident.got_in, outside=outside, critical=incident.critical, spread=incident.spread
+    )
+    entered_more = incident.family == GOT_IN and 0 < before[1] < incident.spread  # the second account is news as the first was
+    return entered_more or LEVELS.index(incident.severity) > LEVELS.index(before[0])
 
 
 def _rows(flags: Flags, touched: list[Touched]) -> dict[str, NDArray[np.int64]]:
@@ -98,44 +130,36 @@ class _Opener:
     models: Models
     flags: Flags
 
-    def __call__(self, flag: int) -> Incident:
+    def __call__(self, flag: int) -> Opening:
         f = self.flags
         model, family = MODELS[f.model[flag]], FAMILIES[f.family[flag]]
         event = self.events.row(int(f.event[flag]), named=True)
         table, scorer = self.models.tables[model], self.models.scorers[model]
-        why = because(table, scorer, self.scored[model].rows.X[f.vector[flag]])
+        why = because(table, scorer, self.scored[model].rows.X[f.vector[flag]], entered=family == GOT_IN)
         kind = int(f.kind[flag])
         entity = entities.name(event, kind, model in _NETWORK_MODELS)
         tenant, _, site = self.state.shard.partition("/")
         place = (str(event["log.topic"]), int(event["log.partition"]), int(event["log.offset"]))
         got_in = "yes" if family == GOT_IN else "unknown" if model in _NETWORK_MODELS else "no"
-        critical = not self.models.critical.isdisjoint((event["destination.network"], event["source.network"]))
-        p, s, time = float(f.p[flag]), float(f.s[flag]), int(f.time[flag])
-        return Incident(
+        p, s, time, lasting = float(f.p[flag]), float(f.s[flag]), int(f.time[flag]), entities.lasts(entity, kind, event)
+        volume = None if model in NO_PROBABILITY else self.state.cases.volumes.per_day(model, int(f.clock[flag]))
+        incident = Incident(
             id=incident_id(tenant, f"{entities.KINDS[kind]}\0{entity}", family, *place), shard=self.state.shard, tenant=tenant, site=site,
-            model=model, model_id=scorer.model_id, family=family,
-            severity=severity(family, p, got_in, outside=kind == entities.SERVICE, critical=critical), critical=critical,
+            model=model, model_id=scorer.model_id, family=family, severity=severity(family, 1.0, "no", outside=True),
             entity_kind=entities.KINDS[kind], entity_value=entity, techniques=why.techniques, opened=time, updated=time,
-            closes_at=self._closes_at(flag, kind, event), p_value=p, score=s, worst_p=p, worst_score=s, events=0,
-            title=_title(family, entity, event), counterfactual=why.counterfactual, reasons=why.reasons, got_in=got_in,
-            urgent=family == GOT_IN,
+            closes_at=self._closes_at(flag, event, lasting=lasting), p_value=p, score=s, worst_p=p, worst_score=s, events=0,
+            title=title(family, kind, entity, event), counterfactual=why.counterfactual, reasons=why.reasons, got_in=got_in,
+            urgent=family == GOT_IN, volume=volume, episode_opened=time,
         )  # fmt: skip
+        return Opening(incident, lasting)
 
-    def _closes_at(self, flag: int, kind: int, event: Mapping[str, object]) -> int:
-        """A day after the opening by the stream's clock; about an account at the latest when its token changes."""
+    def _closes_at(self, flag: int, event: Mapping[str, object], *, lasting: bool) -> int:
+        """A day after the opening by the stream's clock; about a person or a client at the latest when its token changes."""
         clock = int(self.flags.clock[flag])
-        if kind != entities.ACCOUNT:
+        if lasting:
             return clock + DAY
         change = epoch_end(int(str(event["event.epoch"])), self.state.features.calendar.zone)
         return min(clock + DAY, max(change, clock + _GRACE))
-
-
-def _title(family: str, entity: str, event: dict[str, object]) -> dict[str, str]:
-    shown = entities.fields(event)
-    if family == GOT_IN:
-        account = shown.get("user.target.name", shown.get("user.name", "?"))
-        entity = f"{account} @ {shown.get('host.name', '?')} ← {shown.get('source.ip', '?')}"
-    return {language: text.format(entity) for language, text in TITLES[family].items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +189,7 @@ class Core:
         return ShardState.fresh(shard, self.entities, self.calendars.get(shard, BERLIN))
 
     def dump(self, state: ShardState) -> bytes:
-        return snapshot.dump(state.features, state.cases)
+        return snapshot.dump(state.features, state.cases, state.clocks)
 
     def load(self, shard: str, payload: bytes) -> ShardState:
         """The state that was dumped. Raises ValueError if the bytes are not a snapshot of this schema."""
@@ -176,9 +200,8 @@ class Core:
 
     def step_scored(self, state: ShardState, events: pl.DataFrame, keep: bool) -> tuple[Changes, list[pl.DataFrame]]:
         """As `step`, and if wanted the scores of every row: model, place of the event, entity, weight, score, p."""
-        scored = score(features.step(state.features, events, self.models.tables), self.models)
-        rows = [_score_table(name, one, events) for name, one in scored.items()] if keep else []
-        return judge(state, events, scored, self.models), rows
+        changes, scored = _step(state, events, self.models)
+        return changes, [_score_table(name, one, events) for name, one in scored.items()] if keep else []
 
     def size(self, state: ShardState) -> tuple[int, int]:
         """How many entities a shard's memory holds, and its bytes; for metrics."""

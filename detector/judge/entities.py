@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,13 +15,14 @@ from detector.decode import ecs
 from detector.features.columns import SOURCE_INSIDE, sides
 from detector.features.hashing import address_ids, text_ids
 
-SOURCE, SERVICE, ACCOUNT = range(3)
+SOURCE, SERVICE, ACCOUNT, NETWORK = range(4)
 # What the functions below read of the events.
 COLUMNS = (
     "source.ip.hi", "source.ip.lo", "source.ip.kind", "destination.ip.hi", "destination.ip.lo", "destination.ip.kind", "network.direction",
     "destination.network", "user.name", "user.target.name", "host.name", "observer.name", "event.dataset",
 )  # fmt: skip
-KINDS = ("source.ip", "service", "user.name")
+KINDS = ("source.ip", "service", "user.name", "source.network")
+_TOKEN = re.compile(r"(u|h|ip)-[0-9a-f]{16}")
 U64 = NDArray[np.uint64]
 
 
@@ -32,6 +35,11 @@ def address_text(hi: int, lo: int, kind: int) -> str:
     if hi == 0 and lo >> 32 == 0xFFFF:
         return str(ipaddress.IPv4Address(lo & 0xFFFFFFFF))
     return str(ipaddress.IPv6Address(hi << 64 | lo))
+
+
+def lasts(entity: str, kind: int, event: Mapping[str, object]) -> bool:
+    """Whether the entity is the same tomorrow: tokens of persons, clients and their addresses change every day at 05:00."""
+    return _TOKEN.fullmatch(entity) is None and (kind != ACCOUNT or event["user.kind"] in ("service", "machine"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +95,19 @@ def name(event: dict[str, object], kind: int, network: bool) -> str:
         return _address(event, "source.ip")
     if kind == ACCOUNT:
         return _text(event, ("user.target.name", "user.name"))
+    if kind == NETWORK:
+        return _text(event, ("source.network",)) or _surroundings(_address(event, "source.ip")) or "?"
     if network:
         return _text(event, ("destination.network", "observer.name")) or _address(event, "destination.ip") or "?"
     return _text(event, ("host.name", "observer.name", "event.dataset")) or "?"
+
+
+def _surroundings(address: str) -> str:
+    """The network that newcomers from a plain outside address are counted in, see `features.newcomers`."""
+    if address == "" or _TOKEN.fullmatch(address) is not None:
+        return ""
+    found = ipaddress.ip_address(address)
+    return str(ipaddress.ip_network((found, 16 if found.version == 4 else 32), strict=False))
 
 
 def _text(event: dict[str, object], columns: tuple[str, ...]) -> str:

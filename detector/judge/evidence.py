@@ -10,18 +10,20 @@ import polars as pl
 from detector.decode import ecs
 from detector.features.hashing import text_id
 from detector.judge import entities
-from detector.judge.cases import SAMPLES, Touched
+from detector.judge.cases import Bout, Touched
 from detector.judge.findings import EventSample, EvidenceRow
 from detector.judge.flags import Flags
 
-VALUES = 10_000  # evidence values kept per incident and field: the first in stream order, however the stream is cut (I1)
-TEXTS = ("user.name", "user.target.name", "host.name", "observer.name")
+SAMPLES = 50  # events shown per episode
+VALUES = 10_000  # evidence values kept per episode and field: the first in stream order, however the stream is cut (I1)
+TEXTS = ("user.name", "user.target.name", "host.name", "observer.name", "event.action", "event.outcome")
+HOSTS, ACCOUNTS = ("host.name", "destination.ip"), ("user.target.name", "user.name")
 INTEGERS = ("destination.port",)
 _COLUMNS = (*(f"{name}.{part}" for name in ecs.ADDRESS for part in ("hi", "lo", "kind")), *TEXTS, *INTEGERS)
 
 
 def gather(events: pl.DataFrame, flags: Flags, touched: Sequence[Touched]) -> dict[str, tuple[EvidenceRow, ...]]:
-    """Increments of evidence by incident id. Values beyond the first 10,000 of a field are not kept (the event count is)."""
+    """Increments of evidence by incident id. Values beyond an episode's first 10,000 of a field are not kept (the event count is)."""
     rows = np.concatenate([one.rows for one in touched])
     which = np.repeat(np.arange(len(touched)), [len(one.rows) for one in touched])
     base = pl.DataFrame({"which": which, "events": flags.weight[rows], "time": flags.time[rows]})
@@ -29,10 +31,16 @@ def gather(events: pl.DataFrame, flags: Flags, touched: Sequence[Touched]) -> di
     found: dict[str, list[EvidenceRow]] = {}
     for column, values, counts in _columns(base, chosen):
         for name, row in zip(values, counts.iter_rows(), strict=True):
-            case = touched[row[0]].case
-            if _keeps(case.values.setdefault(column, set()), name):
-                found.setdefault(case.incident.id, []).append(EvidenceRow(column, name, row[1], row[2], row[3]))
-    return {id_: tuple(_merged(rows_)) for id_, rows_ in found.items()}
+            bout = touched[row[0]].bout
+            if _keeps(bout.values.setdefault(column, set()), name):
+                kept = EvidenceRow(column, name, row[1], row[2], row[3], bout.episode.number)
+                found.setdefault(bout.episode.incident, []).append(kept)
+    return {id_: tuple(kept) for id_, kept in found.items()}
+
+
+def spread(bout: Bout) -> int:
+    """Hosts or accounts that an episode reached, whichever are more."""
+    return max(len(bout.values.get(column, ())) for column in (*HOSTS, *ACCOUNTS))
 
 
 def _columns(base: pl.DataFrame, chosen: pl.DataFrame) -> Iterator[tuple[str, list[str], pl.DataFrame]]:
@@ -68,26 +76,19 @@ def _keeps(known: set[int], value: str) -> bool:
     return True
 
 
-def _merged(rows: list[EvidenceRow]) -> list[EvidenceRow]:
-    """One incident may be touched twice in a batch only as two cases, so its rows are distinct already; kept as a check."""
-    assert len({(row.field, row.value) for row in rows}) == len(rows)
-    return rows
-
-
 def sample(events: pl.DataFrame, flags: Flags, touched: Sequence[Touched]) -> dict[str, tuple[EventSample, ...]]:
-    """The first events of each incident, up to 50 over its life."""
-    wanted = [one.rows[: SAMPLES - one.case.samples] for one in touched]
-    rows = np.concatenate(wanted)
-    made = [_sample(row, int(at)) for row, at in zip(events[flags.event[rows]].iter_rows(named=True), flags.time[rows], strict=True)]
-    found, begin = {}, 0
-    for one, new in zip(touched, wanted, strict=True):
-        if len(new) > 0:
-            one.case.samples += len(new)
-            found[one.case.incident.id] = tuple(made[begin : begin + len(new)])
-            begin += len(new)
+    """The first events of each episode, up to 50."""
+    found: dict[str, tuple[EventSample, ...]] = {}
+    for one in touched:
+        rows = one.rows[: SAMPLES - one.bout.samples]
+        if len(rows) > 0:
+            one.bout.samples += len(rows)
+            chosen = zip(events[flags.event[rows]].iter_rows(named=True), flags.time[rows].tolist(), strict=True)
+            made = tuple(_sample(row, at, one.bout.episode.number) for row, at in chosen)
+            found[one.bout.episode.incident] = found.get(one.bout.episode.incident, ()) + made
     return found
 
 
-def _sample(event: dict[str, object], time: int) -> EventSample:
+def _sample(event: dict[str, object], time: int, episode: int) -> EventSample:
     partition, offset = int(str(event["log.partition"])), int(str(event["log.offset"]))
-    return EventSample(time, str(event["log.topic"]), partition, offset, entities.fields(event))
+    return EventSample(time, str(event["log.topic"]), partition, offset, entities.fields(event), episode)

@@ -30,7 +30,7 @@ class Flags:
     weight    int64 (f), what the event counts
     family    int64 (f), index into FAMILIES;  kind int64 (f), of the entity;  entity uint64 (f)
     time      int64 (f), event time, µs;  clock int64 (f), the latest event time of the stream so far
-    success   bool (f), the event is a successful login
+    success   bool (f), the event is a successful login;  critical bool (f), it touches a network that is marked so
     """
 
     event: NDArray[np.int64]
@@ -45,39 +45,54 @@ class Flags:
     time: NDArray[np.int64]
     clock: NDArray[np.int64]
     success: NDArray[np.bool_]
+    critical: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.event)
 
 
-def flagged(events: pl.DataFrame, scored: Mapping[str, Scored], models: Models, clock: int) -> tuple[Flags | None, int]:
-    """The flags of a batch (None without any) and the stream's clock after it; `clock` is the latest event time before it, µs."""
-    time = times(events)
-    clocks = np.maximum(np.maximum.accumulate(time), clock) if len(time) > 0 else time
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Of a batch's events, in µs: their own time, and the stream's clock (the latest event time so far)."""
+
+    time: NDArray[np.int64]
+    clock: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, events: pl.DataFrame, clock: int) -> Times:
+        """`clock` is the latest event time before the batch."""
+        time = times(events)
+        return cls(time, np.maximum(np.maximum.accumulate(time), clock) if len(time) > 0 else time)
+
+
+def flagged(events: pl.DataFrame, scored: Mapping[str, Scored], models: Models, at: Times) -> Flags | None:
+    """The flags of a batch; None without any."""
     parts = [part for name in MODELS if name in scored for part in _of_model(name, scored[name], models)]
-    after = int(clocks[-1]) if len(clocks) > 0 else clock
     if not parts:
-        return None, after
-    columns = [np.concatenate([part[i] for part in parts]) for i in range(7)]
+        return None
+    columns = [np.concatenate([part[i] for part in parts]) for i in range(8)]
     order = np.lexsort((columns[1], columns[0]))
-    event, model, vector, p, s, weight, family = (column[order] for column in columns)
-    kind, entity = _entities(events, event, model, family == FAMILIES.index(GOT_IN))
-    success = ecs.codes(events, "event.outcome")[event] == _code(events, "event.outcome", "success")
-    return Flags(event, model, vector, p, s, weight, family, kind, entity, time[event], clocks[event], success), after
+    event, model, vector, p, s, weight, family, network = (column[order] for column in columns)
+    kind, entity = entities_of(events, event, model, family == FAMILIES.index(GOT_IN))
+    kind, entity = np.where(network != 0, entities.NETWORK, kind), np.where(network != 0, network, entity)
+    success = _says(events, event, "event.outcome", frozenset({"success"}))
+    critical = _says(events, event, "destination.network", models.critical) | _says(events, event, "source.network", models.critical)
+    return Flags(event, model, vector, p, s, weight, family, kind, entity, at.time[event], at.clock[event], success, critical)
 
 
-def _code(events: pl.DataFrame, column: str, value: str) -> int:
-    values = ecs.values(events, column)
-    return values.index(value) if value in values else -1
+def _says(events: pl.DataFrame, event: NDArray[np.int64], column: str, wanted: frozenset[str]) -> NDArray[np.bool_]:
+    """Whether the column of each of these events holds one of the wanted values."""
+    codes = [code for code, value in enumerate(ecs.values(events, column)) if value in wanted]
+    return np.isin(ecs.codes(events, column)[event], codes) if codes else np.zeros(len(event), np.bool_)
 
 
 def _of_model(name: str, scored: Scored, models: Models) -> list[tuple[NDArray[np.generic], ...]]:
-    """(event, model, vector, p, s, weight, family) of the rows at or below the threshold, and of those a rule names."""
+    """(event, model, vector, p, s, weight, family, network) of the rows at or below the threshold, and of those a rule names."""
     parts = []
     counts = scored.rows.weight > 0
     vectors = np.flatnonzero(counts & (scored.p <= models.scorers[name].threshold_p))
     if len(vectors) > 0:
-        parts.append(_rows(name, scored, vectors, _families(models.tables[name], models.scorers[name].leading(scored.rows.X[vectors]))))
+        parts.append(_rows(name, scored, vectors, families_of(models.tables[name], models.scorers[name].leading(scored.rows.X[vectors]))))
     named = np.flatnonzero(counts & scored.rows.rule)
     if len(named) > 0:
         parts.append(_rows(name, scored, named, np.full(len(named), FAMILIES.index(GOT_IN))))
@@ -87,10 +102,11 @@ def _of_model(name: str, scored: Scored, models: Models) -> list[tuple[NDArray[n
 def _rows(name: str, scored: Scored, vectors: NDArray[np.intp], family: NDArray[np.int64]) -> tuple[NDArray[np.generic], ...]:
     model = np.full(len(vectors), MODELS.index(name), np.int64)
     weight = scored.rows.weight[vectors].astype(np.int64)
-    return scored.rows.row[vectors], model, vectors.astype(np.int64), scored.p[vectors], scored.s[vectors], weight, family
+    network = np.where(scored.rows.pooled[vectors], scored.rows.entity[vectors], np.uint64(0))  # from which never-seen sources flood in
+    return scored.rows.row[vectors], model, vectors.astype(np.int64), scored.p[vectors], scored.s[vectors], weight, family, network
 
 
-def _families(table: ModelTable, leading: NDArray[np.int64]) -> NDArray[np.int64]:
+def families_of(table: ModelTable, leading: NDArray[np.int64]) -> NDArray[np.int64]:
     """Index of the family that each row's leading feature points to; a login model never says less than its own family."""
     by_feature = [FAMILY_OF.get(f.technique, CREDENTIALS) for f in table.features]
     if table.name == "auth-user":
@@ -98,7 +114,7 @@ def _families(table: ModelTable, leading: NDArray[np.int64]) -> NDArray[np.int64
     return np.array([FAMILIES.index(family) for family in by_feature], np.int64)[leading]
 
 
-def _entities(
+def entities_of(
     events: pl.DataFrame, event: NDArray[np.int64], model: NDArray[np.int64], got_in: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     """Kind and identity of the entity of each flagged row."""

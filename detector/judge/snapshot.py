@@ -12,10 +12,14 @@ import zstandard
 from detector.features import FeatureState
 from detector.features import state as remembered
 from detector.features.calendar import Calendar
-from detector.judge.cases import Case, Cases
-from detector.judge.findings import Incident
+from detector.judge.beside import Nearest
+from detector.judge.cases import Bout, Case, Cases
+from detector.judge.devices import Clocks
+from detector.judge.findings import Episode, Incident
+from detector.judge.series import Past
+from detector.judge.volume import Volumes
 
-VERSION = 1  # raise it when a kept value changes its meaning without changing its form
+VERSION = 2  # raise it when a kept value changes its meaning without changing its form
 _LARGEST = 1 << 33  # bytes: what a header may claim before we refuse to allocate it
 
 
@@ -29,15 +33,23 @@ class _Array(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 class _Case(msgspec.Struct, forbid_unknown_fields=True):
     key: tuple[int, int, int]
     incident: Incident
-    level: int
+    lasting: bool
+    episode: Episode
     samples: int
     values: dict[str, list[int]]
+    level: int
+    seen: int
+    past: Past
 
 
 class _Snapshot(msgspec.Struct, forbid_unknown_fields=True):
     schema: str
     clock: int
     cases: list[_Case]
+    volumes: Volumes
+    near_day: int
+    nearest: list[tuple[int, int, int, float]]  # model, kind, identity, nearness
+    clocks: Clocks
     arrays: list[_Array]
 
 
@@ -47,18 +59,28 @@ def schema() -> str:
     return hashlib.sha256(form).hexdigest()[:32]
 
 
-def dump(features: FeatureState, cases: Cases) -> bytes:
+def dump(features: FeatureState, cases: Cases, clocks: Clocks) -> bytes:
     arrays = [_Array(name, a.dtype.str, list(a.shape), np.ascontiguousarray(a).tobytes()) for name, a in remembered.dump(features).items()]
-    kept = [_Case(case.key, case.incident, case.level, case.samples, _sorted(case.values)) for _, case in sorted(cases.open.items())]
-    packed = msgspec.msgpack.encode(_Snapshot(schema(), cases.clock, kept, arrays))
+    kept = [_packed(case) for _, case in sorted(cases.known.items())]
+    volumes = Volumes(cases.volumes.first, {model: dict(sorted(rows.items())) for model, rows in sorted(cases.volumes.rows.items())})
+    packed = msgspec.msgpack.encode(
+        _Snapshot(schema(), cases.clock, kept, volumes, cases.nearest.day, _nearest(cases), dict(sorted(clocks.items())), arrays)
+    )
     return zstandard.ZstdCompressor(level=1).compress(packed)
 
 
-def _sorted(values: dict[str, set[int]]) -> dict[str, list[int]]:
-    return {column: sorted(known) for column, known in sorted(values.items())}
+def _nearest(cases: Cases) -> list[tuple[int, int, int, float]]:
+    return [(*key, nearness) for key, nearness in cases.nearest.best.items()]
 
 
-def load(payload: bytes, calendar: Calendar) -> tuple[FeatureState, Cases]:
+def _packed(case: Case) -> _Case:
+    values = {column: sorted(known) for column, known in sorted(case.bout.values.items())}
+    return _Case(
+        case.key, case.incident, case.lasting, case.bout.episode, case.bout.samples, values, case.level, case.seen, case.past
+    )  # fmt: skip
+
+
+def load(payload: bytes, calendar: Calendar) -> tuple[FeatureState, Cases, Clocks]:
     """What `dump` was given. Raises ValueError for bytes that are not a snapshot of this schema."""
     try:
         packed = zstandard.ZstdDecompressor().decompress(payload, max_output_size=_LARGEST)
@@ -67,6 +89,12 @@ def load(payload: bytes, calendar: Calendar) -> tuple[FeatureState, Cases]:
         raise ValueError(f"not a snapshot of a shard: {error}") from error
     if found.schema != schema():
         raise ValueError(f"the snapshot has schema {found.schema}, this version {schema()}")
+    nearest = Nearest(found.near_day, {(model, kind, identity): near for model, kind, identity, near in found.nearest})
     arrays: dict[str, Any] = {a.name: np.frombuffer(a.data, a.dtype).reshape(a.shape) for a in found.arrays}
-    cases = {c.key: Case(c.key, c.incident, c.level, c.samples, {k: set(v) for k, v in c.values.items()}) for c in found.cases}
-    return remembered.load(arrays, calendar), Cases(found.clock, cases)
+    cases = Cases(found.clock, {c.key: _unpacked(c) for c in found.cases}, found.volumes, nearest)
+    return remembered.load(arrays, calendar), cases, found.clocks
+
+
+def _unpacked(c: _Case) -> Case:
+    bout = Bout(c.episode, c.samples, {column: set(values) for column, values in c.values.items()})
+    return Case(c.key, c.incident, c.lasting, bout, c.level, c.seen, c.past)

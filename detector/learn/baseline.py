@@ -7,6 +7,7 @@ more days. They begin on different weekdays.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -39,7 +41,7 @@ from detector.simulate import City, SimulatedWindow
 F64 = NDArray[np.float64]
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = 86_400_000_000
-WARM_UP = 1  # days whose rows are left out: everything is new then
+WARM_UP = 2  # days whose rows are left out: everything is new then
 FEWEST_PEOPLE = 300
 PER_WINDOW = 400  # rows of a model kept from ten minutes of a shard
 PER_ENTITY = 200  # rows of one source, pair, account or service in the end
@@ -60,7 +62,7 @@ class Sample:
     time: NDArray[np.int64]
 
 
-def train_baseline(people: int = 320, days: int = 6, seed: int = 1, out: Path = SHIPPED) -> Iterator[str]:
+def train_baseline(people: int = 640, days: int = 8, seed: int = 1, out: Path = SHIPPED) -> Iterator[str]:
     """Write <out>/<model>/candidate for every table in the models folder; yields a line per step, for a terminal.
 
     Equal arguments give equal bytes. Raises ValueError for too few people or days.
@@ -69,6 +71,7 @@ def train_baseline(people: int = 320, days: int = 6, seed: int = 1, out: Path = 
         raise ValueError(f"a baseline needs {FEWEST_PEOPLE} people and {WARM_UP + 1} days or more")
     tables = read_all(SHIPPED)
     cities: list[dict[str, Sample]] = []
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # two processes, two cores
     with ProcessPoolExecutor(2, get_context("spawn")) as workers:  # forked, polars would hang
         work = [(1000 * seed + k, people, days, 2 * k) for k in range(TRAINING + CALIBRATION)]
         for sample in workers.map(_of_city, *zip(*work, strict=True)):
@@ -103,8 +106,7 @@ def _of_city(seed: int, people: int, days: int, later: int) -> dict[str, Sample]
 
 def collect(city: City, days: int, tables: Mapping[str, ModelTable]) -> dict[str, Sample]:
     """Honest rows of every model from a city's days after the warm-up."""
-    config = msgspec.toml.decode(city.config_toml(), type=Config)
-    router = Router(Decoder.of(config), Privacy.of(config, MemoryKeyring(city.seed.to_bytes(32, "big"))))
+    router = _router(city)
     states: dict[str, FeatureState] = {}
     kept: dict[str, list[Sample]] = {model: [] for model in tables}
     for window in city.windows(0, days * city.windows_per_day):
@@ -115,6 +117,15 @@ def collect(city: City, days: int, tables: Mapping[str, ModelTable]) -> dict[str
                     chosen = _some(rng, len(sample.X), PER_WINDOW if model not in NOISE_TOO else len(sample.X))
                     kept[model].append(Sample(sample.X[chosen], sample.entity[chosen], sample.time[chosen]))
     return {model: joined(parts) for model, parts in kept.items()}
+
+
+def _router(city: City) -> Router:
+    """As the city's own configuration has it, with its role groups and what is known of networks outside."""
+    with TemporaryDirectory() as folder:
+        for name, text in (("roles.csv", city.roles_csv()), ("networks.csv", city.networks_csv())):
+            (Path(folder) / name).write_text(text)
+        config = msgspec.toml.decode(city.config_toml(files=folder), type=Config)
+        return Router(Decoder.of(config), Privacy.of(config, MemoryKeyring(city.seed.to_bytes(32, "big"))))
 
 
 def _rows(
@@ -190,7 +201,7 @@ def _by_replay(detector: Detector, cities: Sequence[Sample]) -> float:
 
 
 if __name__ == "__main__":
-    for line in train_baseline(days=int(sys.argv[1]) if len(sys.argv) > 1 else 6):
+    for line in train_baseline(days=int(sys.argv[1]) if len(sys.argv) > 1 else 8):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
     ship()

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from detector.features.table import Feature, ModelTable, Theme
+from detector.features.table import FORESTS, Feature, ModelTable, Theme
 from detector.forest import fit, tails
 from detector.forest.detector import Detector
-from detector.forest.members import FOREST, KINDS, Member
+from detector.forest.members import KINDS, Member
 from detector.forest.scoring import Forest
 from detector.forest.stored import Usual
 
@@ -105,8 +105,15 @@ def _usual(table: ModelTable, rows: F64) -> Usual:
 
 def _member(table: ModelTable, theme: Theme, clamped: F64, seed: int) -> Member:
     used = tuple(sorted(table.names.index(name) for name in theme.features))
-    forest = _forest(table, clamped[:, list(used)], seed) if theme.member == "forest" else None
-    return Member(theme.name, KINDS.index(theme.member), used, theme.weight, forest)
+    spread = tuple(_spread(clamped[:, j]) for j in used) if theme.member == "contrasts" else ()
+    member = Member(theme.name, KINDS.index(theme.member), used, theme.weight, spread=spread)
+    return replace(member, forest=_forest(table, member.columns(clamped), seed)) if theme.member in FORESTS else member
+
+
+def _spread(values: F64) -> float:
+    """From the 10th to the 90th percentile; the standard deviation where these are equal; 1 for a constant."""
+    wide = float(np.quantile(values, 0.9) - np.quantile(values, 0.1))
+    return wide or float(values.std()) or 1.0
 
 
 def _forest(table: ModelTable, rows: F64, seed: int) -> Forest:
@@ -129,7 +136,7 @@ def _with_tails(
     parts += [tails.of_sample(scores, top=_top(len(clamped)), heaviest=HEAVIEST, cap=MEMBER_CAP) for scores in raw]
     detector = replace(detector, tails=tails.join([*parts, *[tails.NONE] * 2]))
     for variant in (detector, detector.without_forest()):
-        judged = variant.forests or any(member.kind != FOREST for member in members)
+        judged = variant.forests or any(member.forest is None for member in members)
         parts.append(_conformal(variant.strength(held_back)[0], entities) if judged else tails.NONE)
     return replace(detector, tails=tails.join(parts), model_id="")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from detector.config import Account, Config, ConfigError
+from detector.decode.ecs import DRILL
 from detector.privacy.fields import WELL_KNOWN_ACCOUNTS
 from detector.privacy.networks import NetworkTable
 
@@ -72,7 +73,7 @@ class Hosts:
         if not is_safe(name):
             return False, name
         matched = self._match is not None and self._match.fullmatch(name) is not None
-        return matched or name in self._names, name
+        return matched or name in self._names or name == DRILL, name
 
 
 def is_safe(name: str) -> bool:

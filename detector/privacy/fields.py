@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from detector.decode.ecs import DRILL
 from detector.decode.table import Table, texts
 
 WORDS = ("event.dataset", "event.category", "event.action", "event.outcome", "event.code", "network.transport", "authentication.method")
@@ -83,6 +84,7 @@ WELL_KNOWN_ACCOUNTS: Mapping[str, str] = {  # they come with an operating system
     "daemon": "service",
     "www-data": "service",
     "postgres": "service",
+    DRILL: "unknown",
 }
 
 SPELLED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # a condition that is a text, not "*", "~…" or "^…"

@@ -14,8 +14,9 @@ from detector.simulate.traffic import address_today, gateway_today
 from detector.simulate.wire import Int64
 
 SCANNED = np.array([23, 22, 445, 3389, 80, 443, 8080, 1433, 6379, 5900, 8443, 2323, 5555, 3306, 25, 81, 8088, 9200, 2375, 7547])
-MESSENGER, ANTIVIRUS, CLOCKS, UPDATES, RESOLVERS = (outside.WORLD + n for n in (5, 9, 12, 14, 17))
+MESSENGER, ANTIVIRUS, CLOCKS, UPDATES, RESOLVERS, OFFSITE = (outside.WORLD + n for n in (5, 9, 12, 14, 17, 19))
 _EVERY = 300 * SECOND  # the monitoring server asks every server
+_AGENTS = 3  # in a hundred computers
 _Sited = tuple[Flows, Int64]
 
 
@@ -42,7 +43,22 @@ def timers(rng: np.random.Generator, town: Town, day: Plan, start: int, end: int
             service=devices.HTTPS, sent=octets + rng.integers(0, 300, n), received=octets * 2 + rng.integers(0, 2000, n), duration=2,
         )  # fmt: skip
         parts.append((flow, gateway[who]))
-    return [*parts, *(_monitoring(rng, town, site, start, end) for site in range(town.sites)), _printers(rng, town, start, end)]
+    monitoring = (_monitoring(rng, town, site, start, end) for site in range(town.sites))
+    return [*parts, *monitoring, _agents(rng, town, day, start, end), _printers(rng, town, start, end)]
+
+
+def _agents(rng: np.random.Generator, town: Town, day: Plan, start: int, end: int) -> _Sited:
+    """A program on a few computers asks its maker's own server every few minutes: as regular and as rare as a beacon."""
+    on = day.works & (day.start < end) & (day.end > start)
+    who = np.flatnonzero(on & (np.arange(len(town.people)) * 7919 % 100 < _AGENTS))
+    src, gateway = address_today(town.people, day)[who], gateway_today(town.people, day)[who]
+    which, times = ticks(start, end, 240 * SECOND, who * 41 * SECOND)
+    n = len(times)
+    flow = devices.flows(
+        rng, times + rng.integers(0, 20 * SECOND, n), src=src[which], dst=outside.WORLD + 24_000 + who[which] % 17, dport=443,
+        service=devices.HTTPS, sent=610 + rng.integers(0, 40, n), received=840 + rng.integers(0, 60, n), duration=1,
+    )  # fmt: skip
+    return flow, gateway[which]
 
 
 def _printers(rng: np.random.Generator, town: Town, start: int, end: int) -> _Sited:
@@ -114,7 +130,7 @@ def backup_times(town: Town, day: date) -> tuple[Int64, Int64]:
 
 
 def backups(rng: np.random.Generator, town: Town, day: date, start: int, end: int) -> list[_Sited]:
-    """Each server is fetched once a night."""
+    """Each server is fetched once a night; then a copy of the night leaves the city, ten to forty gigabytes."""
     begins, octets = backup_times(town, day)
     rows = np.flatnonzero((begins >= start) & (begins < end))
     sites = town.estate.site[rows]
@@ -122,7 +138,20 @@ def backups(rng: np.random.Generator, town: Town, day: date, start: int, end: in
         rng, begins[rows], src=places.addresses(places.BACKUP)[sites], dst=town.estate.address[rows], dport=10_000, service=devices.BACKUP,
         sent=octets[rows] // 400, received=octets[rows], duration=octets[rows] // 50_000_000,
     )  # fmt: skip
-    return [(flow, sites)]
+    return [(flow, sites), _copies(rng, town, day, start, end)]
+
+
+def _copies(rng: np.random.Generator, town: Town, day: date, start: int, end: int) -> _Sited:
+    dice = np.random.default_rng([town.seed, day.toordinal(), 10])
+    sites = np.unique(np.array([places.BY_NAME[name].site for name in places.BACKUP[: town.sites]]))
+    at = clock.midnight(day) + 4 * HOUR + (dice.random((len(sites), 8)) * HOUR).astype(np.int64)
+    octets = dice.uniform(1.2e9, 5e9, at.shape).astype(np.int64)
+    row, column = np.nonzero((at >= start) & (at < end))
+    flow = devices.flows(
+        rng, at[row, column], src=places.addresses(places.BACKUP)[sites[row]], dst=OFFSITE + row, dport=443, service=devices.HTTPS,
+        sent=octets[row, column], received=octets[row, column] // 300, duration=octets[row, column] // 20_000_000,
+    )  # fmt: skip
+    return flow, sites[row]
 
 
 _PROBED = np.concatenate([SCANNED, np.array([21, 53, 88, 110, 111, 135, 139, 143, 389, 443, 464, 587, 593, 636, 993, 995, 1521, 2049, 3268, 5432,
@@ -169,17 +198,26 @@ def patch_times(town: Town, day: date) -> Int64:
     return clock.midnight(day) + 20 * HOUR + (np.arange(n) * 4 * HOUR) // n
 
 
+def wave(seed: int, at: int, door: int) -> float:
+    """How busy the internet is at a door in this hour: 1 on average, log-normal with deviation 0.7 from hour to hour."""
+    hour = np.array([at // HOUR * 64 + door + (seed % 4096 << 40)])
+    # Two mixed numbers make a normal one (Box and Muller 1958).
+    u, v = float(outside.share(hour)[0]), float(outside.share(hour + (1 << 60))[0])
+    normal = np.sqrt(-2 * np.log(max(u, 1e-12))) * np.cos(2 * np.pi * v)
+    return float(np.exp(0.7 * normal - 0.245))
+
+
 def scanners(rng: np.random.Generator, town: Town, day: date, start: int, end: int, volume: float) -> list[_Sited]:
-    """The internet at the doors: a few busy scanners of the day, a long tail of others; everything refused."""
+    """The internet at the doors: a few busy scanners of the day, a long tail of others, in waves; everything refused."""
     busy = outside.SCANNERS + np.random.default_rng([town.seed, day.toordinal(), 3]).integers(0, 32_000, 40)
     parts = []
     for site in range(town.sites):
-        n = rng.poisson((end - start) / SECOND * 0.12 * volume)
+        n = rng.poisson((end - start) / SECOND * 0.12 * volume * wave(town.seed, start, site))
         source = np.where(rng.random(n) < 0.5, busy[rng.integers(0, 40, n) * rng.integers(0, 40, n) // 40],
             outside.SCANNERS + rng.integers(0, 32_000, n))  # fmt: skip
         port = np.where(rng.random(n) < 0.7, SCANNED[(rng.random(n) ** 2 * len(SCANNED)).astype(np.int64)], rng.integers(1, 65_536, n))
         sip = rng.random(n) < 0.04
-        parts.append(_sited(rng, site, rng.integers(start, end, n), src=source, dst=places.SITES[site].public + rng.integers(1, 31, n),
-            dport=np.where(sip, 5060, port), proto=np.where(sip, UDP, TCP)))  # fmt: skip
-        parts[-1] = (devices.refused(parts[-1][0]), parts[-1][1])
+        flow, sites = _sited(rng, site, rng.integers(start, end, n), src=source, dst=places.SITES[site].public + rng.integers(1, 31, n),
+            dport=np.where(sip, 5060, port), proto=np.where(sip, UDP, TCP))  # fmt: skip
+        parts.append((devices.refused(flow), sites))
     return parts

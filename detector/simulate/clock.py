@@ -129,13 +129,13 @@ def plan(people: People, seed: int, day: date, staff: NDArray[np.bool_] | None =
     at_home = (rng.random(n) < people.homeoffice) | overtime
     place = np.where(journey > 0, journey + HOME, np.where(at_home, HOME, OFFICE))
     lunch = start + (0.45 * (end - start)).astype(np.int64) + (rng.normal(0, 0.3, n) * HOUR).astype(np.int64)
-    mistakes = rng.choice(np.array([0, 1, 2, 3, 6]), n, p=[0.94, 0.042, 0.013, 0.004, 0.001])
+    mistakes = rng.choice(np.array([0, 1, 2, 3, 6]), n, p=[0.93, 0.046, 0.017, 0.006, 0.001])
     flat, phone = whereabouts.flat(people, seed, day), whereabouts.phone(people, seed, day)
     desk = people.address if moved is None else np.where(moved, places.BRANCH + people.address % 16_384, people.address)
     return Plan(
         works if staff is None else works & staff, place > OFFICE, place, start, end,
         lunch, lunch + (rng.uniform(0.4, 0.9, n) * HOUR).astype(np.int64), mistakes.astype(np.int64),
-        rng.random(n) < 0.004, people.admin & (rng.random(n) < 0.06), noon + ((8 + 8 * rng.random(n)) * HOUR).astype(np.int64),
+        rng.random(n) < (0.03 if holidays.is_password_day(day) else 0.004), people.admin & (rng.random(n) < 0.06), noon + ((8 + 8 * rng.random(n)) * HOUR).astype(np.int64),
         np.where(place >= JOURNEY, whereabouts.elsewhere(people, seed, day, place == ABROAD), flat), flat, phone,
         whereabouts.holiday(people, seed, day, leave), rng.random(n) < 0.3, desk, people.pool + rng.permutation(n),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from detector.simulate import clock, hosts, places
 from detector.simulate.clock import HOUR, SECOND
-from detector.simulate.logins import Desk
+from detector.simulate.logins import Desk, mistyped, slips
 from detector.simulate.traffic import address_today
 from detector.simulate.wire import Columns, Int64, Press, Sheet
 
@@ -74,8 +74,9 @@ def mail(desk: Desk) -> None:
     first = desk.within(desk.day.start)
     who, times = np.concatenate([first, who]), np.concatenate([desk.day.start[first] + 260 * SECOND, times])
     columns = {**account(desk, who), "src": _outside(desk, who)}
-    wrong = desk.rng.random(len(who)) < 0.03
-    sign_in(desk.auth, desk.rng, times[wrong] - 14 * SECOND, hosts.pick(columns, wrong), code=WRONG)
+    again = np.repeat(np.arange(len(who)), slips(desk, len(who)))
+    back = (14 + desk.rng.integers(0, 30, len(again))) * SECOND
+    sign_in(desk.auth, desk.rng, times[again] - back, hosts.pick(columns, again), code=WRONG)
     asked = desk.rng.random(len(who)) < 0.3
     sign_in(desk.auth, desk.rng, times[asked] - 6 * SECOND, hosts.pick(columns, asked), code=SECOND_FACTOR)
     sign_in(desk.auth, desk.rng, times, columns)
@@ -115,6 +116,10 @@ def portals(desk: Desk) -> None:
     directly = desk.day.home[who] & (desk.rng.random(len(who)) < 0.2)
     src = np.where(directly, desk.day.address[who], address_today(desk.people, desk.day)[who])
     columns = {"user": desk.people.account[who], "subject": desk.people.subject[who], "src": src}
-    wrong = desk.rng.random(len(who)) < 0.04
-    portal(desk.auth, desk.rng, times[wrong] - 9 * SECOND, hosts.pick(columns, wrong), why="invalid_user_credentials")
+    again, when, written = mistyped(desk, who, times, slips(desk, len(who)))
+    for known, why in ((True, "invalid_user_credentials"), (False, "user_not_found")):
+        rows = (written == columns["user"][again]) == known
+        subject = columns["subject"][again[rows]] if known else np.full(int(rows.sum()), desk.auth.press.text("null"))
+        refused = {"user": written[rows], "subject": subject, "src": src[again[rows]]}
+        portal(desk.auth, desk.rng, when[rows], refused, why=why)
     portal(desk.auth, desk.rng, times, columns)

@@ -40,6 +40,11 @@ def is_citizens_day(day: date) -> bool:
     return day.weekday() == CITIZENS_DAY
 
 
+def is_password_day(day: date) -> bool:
+    """The second Monday of a quarter, when passwords run out and telephones still have the old ones."""
+    return day.weekday() == 0 and 8 <= day.day <= 14 and day.month % 3 == 1
+
+
 def is_patch_night(day: date) -> bool:
     """The Thursday after the month's second Tuesday."""
     second = 8 + (1 - day.replace(day=8).weekday()) % 7

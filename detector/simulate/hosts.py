@@ -11,7 +11,8 @@ from detector.simulate import places
 from detector.simulate.clock import SECOND
 from detector.simulate.wire import Columns, Int64, Press, Sheet
 
-WRONG_PASSWORD, NO_SUCH_USER, KERBEROS_WRONG = 0xC000006A, 0xC0000064, 0x18
+AES, RC4 = 0x12, 0x17
+WRONG_PASSWORD, NO_SUCH_USER, KERBEROS_WRONG, KERBEROS_UNKNOWN = 0xC000006A, 0xC0000064, 0x18, 0x6
 DOMAINS = tuple(site.tenant.upper() for site in places.SITES)
 PUBLIC_SSH = {  # the hosts that the internet may ask
     places.BAUHOF: ("ssh-bauhof", places.SITES[places.BAUHOF].public + 20),
@@ -25,8 +26,8 @@ def qualified(press: Press, name: str) -> int:
 
 
 def windows(sheet: Sheet, code: str, times: Int64, columns: Columns, *, truth: int = 0) -> None:
-    """Security events of one id; record numbers rise with time."""
-    sheet.add(f"windows.{code}", times, {**columns, "record": times // 50_000}, truth=truth, delay=2_300_000)
+    """Security events of one id; record numbers rise with time. Tickets are AES-256 unless `cipher` says otherwise."""
+    sheet.add(f"windows.{code}", times, {"cipher": AES, **columns, "record": times // 50_000}, truth=truth, delay=2_300_000)
 
 
 def session(
@@ -46,7 +47,7 @@ def session(
     windows(sheet, "4634", off[rows], pick(full, rows), truth=truth)
 
 
-def pick(columns: Columns, rows: NDArray[np.bool_]) -> Columns:
+def pick(columns: Columns, rows: NDArray[np.bool_] | Int64) -> Columns:
     """The given rows of every column; a value for all stays one."""
     return {name: value[rows] if isinstance(value, np.ndarray) else value for name, value in columns.items()}
 

@@ -65,27 +65,51 @@ def _dial_in(desk: Desk, who: Int64, src: Int64) -> dict[str, Int64]:
     return {"user": desk.people.account[who], "src": src, "inner": inner, "machine": desk.people.machine[who]}
 
 
-def _mistyped(desk: Desk, who: Int64, times: Int64, mistakes: Int64) -> tuple[Int64, Int64]:
-    """One entry per wrong password: who, and when, before the attempt that succeeds."""
+_WRONG_NAME = 0.1  # of mistypes are of the account's name, not of the password
+
+
+def mistyped(desk: Desk, who: Int64, times: Int64, mistakes: Int64) -> tuple[Int64, Int64, Int64]:
+    """One entry per refused login before the attempt that succeeds: index into `who`, when, and the account as it was written."""
     again = np.repeat(np.arange(len(who)), mistakes)
     back = np.arange(len(again)) - np.repeat(np.cumsum(mistakes) - mistakes, mistakes) + 1
-    return who[again], times[again] - back * 9 * SECOND - desk.rng.integers(0, 3 * SECOND, len(again))
+    person = who[again]
+    slip = desk.rng.random(len(again)) < _WRONG_NAME
+    account = np.where(slip, desk.people.mistyped[person], desk.people.account[person])
+    return again, times[again] - back * 9 * SECOND - desk.rng.integers(0, 3 * SECOND, len(again)), account
+
+
+def slips(desk: Desk, n: int, often: float = 0.05) -> Int64:
+    """How many attempts fail before each of n logins with a password: mostly none, up to three."""
+    first = desk.rng.random(n) < often
+    some: Int64 = first * (1 + (desk.rng.random(n) < 0.25) + (desk.rng.random(n) < 0.1))
+    return some
+
+
+def _refused(desk: Desk, who: Int64, times: Int64, mistakes: Int64) -> None:
+    """Refused tickets before one that is granted; the domain controller says when there is no such account."""
+    again, when, account = mistyped(desk, who, times, mistakes)
+    person = who[again]
+    status = np.where(account == desk.people.account[person], hosts.KERBEROS_WRONG, hosts.KERBEROS_UNKNOWN)
+    hosts.windows(desk.auth, "4771", when, {**_person(desk, person), "user": account, "status": status})
 
 
 def arrivals(desk: Desk) -> None:
-    """The morning: at the desk or through the VPN, with a wrong password now and then."""
+    """The morning: at the desk or through the VPN, with a wrong password or name now and then."""
     who = desk.within(desk.day.start)
     at = desk.day.start[who]
     home = desk.day.home[who]
-    wrong, when = _mistyped(desk, who[home], at[home], desk.day.mistakes[who[home]])
-    site, account, outside = desk.people.site, desk.people.account, desk.day.address
-    hosts.vpn_failures(desk.firewall, desk.rng, when, site[wrong], {"user": account[wrong], "src": outside[wrong]}, known=True)
+    site, outside = desk.people.site, desk.day.address
     far = who[home]
+    again, when, account = mistyped(desk, far, at[home], desk.day.mistakes[far])
+    wrong = far[again]
+    for known in (True, False):
+        rows = (account == desk.people.account[wrong]) == known
+        columns = {"user": account[rows], "src": outside[wrong[rows]]}
+        hosts.vpn_failures(desk.firewall, desk.rng, when[rows], site[wrong[rows]], columns, known=known)
     hosts.vpn_up(desk.firewall, desk.rng, at[home], site[far], _dial_in(desk, far, outside[far]))
     near = who[~home]
     _machines(desk, near, at[~home] - 70 * SECOND)
-    wrong, when = _mistyped(desk, near, at[~home], desk.day.mistakes[near])
-    hosts.windows(desk.auth, "4771", when, {**_person(desk, wrong), "status": hosts.KERBEROS_WRONG})
+    _refused(desk, near, at[~home], desk.day.mistakes[near])
     _kerberos(desk, who, at + np.where(home, 20 * SECOND, 0))
 
 
@@ -104,6 +128,10 @@ def _kerberos(desk: Desk, who: Int64, times: Int64) -> None:
     controller = np.array([desk.auth.press.text(name.upper() + "$") for name in places.HOME_DC])[desk.people.site[who]]
     for later, service in ((0.3, controller), (0.9, desk.people.machine_account[who]), (2.5, files)):
         hosts.windows(desk.auth, "4769", times + int(later * SECOND), {**columns, "service": service})
+    drives = np.repeat(np.arange(len(who)), desk.rng.integers(0, 5, len(who)))
+    mapped = hosts.pick(columns, drives)
+    far = desk.town.estate.account[own_server(desk.rng, desk.town, who[drives])]
+    hosts.windows(desk.auth, "4769", times[drives] + desk.rng.integers(SECOND, 20 * SECOND, len(drives)), {**mapped, "service": far})
     hosts.session(desk.auth, desk.rng, times + SECOND, columns)
     _files(desk, who, times + 3 * SECOND)
 
@@ -120,8 +148,7 @@ def day_long(desk: Desk) -> None:
     _files(desk, who, times)
     who = desk.within(desk.day.lunch_end)
     back = desk.day.lunch_end[who]
-    wrong, when = _mistyped(desk, who, back, desk.rng.choice(np.array([0, 1, 2]), len(who), p=[0.965, 0.03, 0.005]))
-    hosts.windows(desk.auth, "4771", when, {**_person(desk, wrong), "status": hosts.KERBEROS_WRONG})
+    _refused(desk, who, back, slips(desk, len(who)))
     hosts.windows(desk.auth, "4768", back, _person(desk, who))
     stale = np.flatnonzero(desk.day.stale & desk.day.works & (desk.day.lunch < desk.auth.start) & (desk.day.end > desk.auth.start))
     which, times = ticks(desk.auth.start, desk.auth.end, 900 * SECOND, stale * 53 * SECOND)
@@ -213,9 +240,11 @@ def _shell(desk: Desk, site: int, who: Int64, times: Int64) -> None:
     password = rng.random(len(who)) < 0.15  # hosts that do not have the key yet
     for method, rows in (("publickey", ~password), ("password", password)):
         hosts.ssh_logins(desk.auth, rng, site, times[rows], hosts.pick(columns, rows), method=method, seconds=400)
-    wrong = password & (rng.random(len(who)) < 0.08)
-    known = np.ones(int(wrong.sum()), np.bool_)
-    hosts.ssh_failures(desk.auth, rng, site, times[wrong] - 12 * SECOND, known, hosts.pick(columns, wrong))
+    again = np.repeat(np.arange(len(who)), slips(desk, len(who), 0.12) * password)
+    known = rng.random(len(again)) >= _WRONG_NAME
+    written = np.where(known, people.operator[who[again]], people.mistyped[who[again]])
+    back = 14 * SECOND + rng.integers(0, 25 * SECOND, len(again))
+    hosts.ssh_failures(desk.auth, rng, site, times[again] - back, known, {**hosts.pick(columns, again), "user": written})
     command = desk.auth.press.texts(_COMMANDS)[rng.integers(0, len(_COMMANDS), len(who))]
     for later, line in ((15, "command"), (15, "opened"), (17, "closed")):
         desk.auth.add(f"sudo.{form}.{line}", times + later * SECOND, {**columns, "pid": 0, "command": command})

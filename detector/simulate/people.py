@@ -42,6 +42,7 @@ class People:
     role: Int64  # index into roles.ROLES
     admin: NDArray[np.bool_]
     account: Int64  # anna.berger
+    mistyped: Int64  # ana.berger, which is nobody's
     principal: Int64  # anna.berger@STADT.EXAMPLE
     mailbox: Int64  # anna.berger@stadt.example
     operator: Int64  # the second account of an administrator, adm.anna.berger
@@ -82,6 +83,12 @@ def _accounts(rng: np.random.Generator, n: int) -> list[str]:
     rounds = -(-n // len(pairs))
     names = [f"{FIRST[p % len(FIRST)]}.{LAST[p // len(FIRST)]}" for p in pairs.tolist()]
     return [name + (str(k + 1) if k > 0 else "") for k in range(rounds) for name in names][:n]
+
+
+def _slips(accounts: list[str]) -> list[str]:
+    """Each name as its owner mistypes it: without its third letter, or with it twice where that is somebody else's."""
+    known = set(accounts)
+    return [a[:2] + a[3:] if a[:2] + a[3:] not in known else a[:3] + a[2:] for a in accounts]
 
 
 def _assigned(rng: np.random.Generator, site: Int64, admin: NDArray[np.bool_]) -> Int64:
@@ -132,7 +139,7 @@ def hire(press: Press, seed: int, n: int, sites: int = 3) -> People:
     weekdays = np.where((n0 < 0.25) & ~shifts, 0b11111 ^ (1 << rng.integers(0, 5, n)), np.where(shifts, 0b1111111, 0b11111))
     home = _of_roles(role, "home")
     return People(
-        site, role, admin, press.texts(accounts), press.texts(f"{a}@{t.upper()}.EXAMPLE" for a, t in zip(accounts, tenants, strict=True)),
+        site, role, admin, press.texts(accounts), press.texts(_slips(accounts)), press.texts(f"{a}@{t.upper()}.EXAMPLE" for a, t in zip(accounts, tenants, strict=True)),
         press.texts(f"{a}@{t}.example" for a, t in zip(accounts, tenants, strict=True)), press.texts("adm." + a for a in accounts),
         press.texts(f"S-1-5-21-3623811015-3361044348-{30300820 + s}-{1200 + r}" for s, r in zip(site, rank, strict=True)),
         1001 + rank, press.texts(f"{a:08x}-4d2b-41c7-9f30-{b:012x}" for a, b in zip(rng.integers(0, 2**32, n), rank + 4096, strict=True)),
@@ -142,7 +149,7 @@ def hire(press: Press, seed: int, n: int, sites: int = 3) -> People:
         IPV6 + press.texts(f"2001:db8:{10 * (s + 1)}:20::{r + 16:x}" for s, r in zip(site.tolist(), desk.tolist(), strict=True)),
         household, rng.integers(400, 1200, n), rng.choice(3, n, p=[0.5, 0.3, 0.2]), (rng.random(n) < 0.55) & ~crew, rng.random(n) < 0.03, 10,
         np.clip(rng.normal(_of_roles(role, "begins"), 0.6), 5.0, 10.0), np.where(rng.random(n) < 0.25, rng.uniform(4, 6, n), 8.3),
-        weekdays.astype(np.int64), np.where(home > 0, np.clip(rng.normal(home, 0.18), 0.0, 0.9), 0.0) * (rng.random(n) < 0.85),
+        weekdays.astype(np.int64), np.where(home > 0, np.clip(rng.normal(1.3 * home, 0.18), 0.0, 0.9), 0.0) * (rng.random(n) < 0.9),
         _of_roles(role, "travels"), np.exp(rng.normal(-0.1, 0.45, n)) * _of_roles(role, "pace"), shifts, _of_roles(role, "public") > 0,
         rng.random(n),
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detector.simulate import holidays, hosts, outside, places
-from detector.simulate.background import backup_times, patch_times, ticks
+from detector.simulate.background import backup_times, patch_times, ticks, wave
 from detector.simulate.clock import HOUR, MINUTE, SECOND, midnight
 from detector.simulate.logins import Desk
 from detector.simulate.wire import Columns, Int64
@@ -35,6 +35,7 @@ def scheduled(desk: Desk) -> None:
         _partners(desk)
     _vulnerability_scan(desk)
     _patches(desk)
+    _rollout(desk)
 
 
 def _from(site: Int64, source: tuple[str, ...]) -> Int64:
@@ -87,6 +88,20 @@ def _patches(desk: Desk) -> None:
     source = places.POOLS[people.site[who]] + desk.day.inner[who]
     looked = {**_service(desk, "", rows, source), "user": people.operator[who], "sid": people.sid[who]}
     hosts.session(desk.auth, desk.rng, at[rows] - 60 * SECOND, looked, kind=10, package="Negotiate", special=True)
+
+
+def _rollout(desk: Desk) -> None:
+    """Twice a day a program sets up every Linux host, one a few seconds after the other, with a key."""
+    estate = desk.town.estate
+    machines = np.flatnonzero(~estate.windows)
+    dice = np.random.default_rng([desk.town.seed, desk.date.toordinal(), 11])
+    for hour in (6.5, float(dice.uniform(10, 15))):
+        at = midnight(desk.date) + int(hour * HOUR) + np.arange(len(machines)) * 4 * SECOND
+        for site in range(desk.town.sites):
+            rows = machines[(at >= desk.auth.start) & (at < desk.auth.end) & (estate.site[machines] == site)]
+            source = _from(estate.site[rows], places.MONITOR)
+            keyed: Columns = {**_service(desk, "svc-ansible", rows, source), "uid": 997, "key": np.full(len(rows), desk.people.key[1])}
+            hosts.ssh_logins(desk.auth, desk.rng, site, at[np.searchsorted(machines, rows)], keyed, seconds=12)
 
 
 def _cron(desk: Desk, form: str) -> None:
@@ -167,13 +182,14 @@ def knocking(desk: Desk, volume: float) -> None:
     for site, (host, _) in hosts.PUBLIC_SSH.items():
         if site >= desk.town.sites:
             continue
-        n = rng.poisson(14 * volume if site == places.BAUHOF else 7 * volume)
-        src = np.where(rng.random(n) < 0.7, regulars[rng.integers(0, 14, n)], outside.SCANNERS + rng.integers(0, 32_000, n))
+        n = rng.poisson((14 if site == places.BAUHOF else 7) * volume * wave(desk.town.seed, desk.auth.start, 8 + site))
+        stubborn = regulars[np.minimum((14 * rng.random(n) ** 3).astype(np.int64), 13)]  # the first of them hundreds of times a day
+        src = np.where(rng.random(n) < 0.7, stubborn, outside.SCANNERS + rng.integers(0, 32_000, n))
         root = rng.random(n) < 0.45
         user = np.where(root, users[0], users[1 + (rng.random(n) ** 2 * len(GUESSES)).astype(np.int64)])
         hosts.ssh_failures(desk.auth, rng, site, rng.integers(desk.auth.start, desk.auth.end - 15 * SECOND, n), root,
             {"host": host, "src": src, "user": user}, persistent=rng.random(n) < 0.15, truth=-1)  # fmt: skip
-    n = rng.poisson(0.7 * volume)
+    n = rng.poisson(0.7 * volume * wave(desk.town.seed, desk.auth.start, 12))
     columns: Columns = {"user": users[rng.integers(1, len(users), n)], "src": outside.SCANNERS + rng.integers(0, 32_000, n)}
     times, where = rng.integers(desk.auth.start, desk.auth.end, n), rng.integers(0, desk.town.sites, n)
     hosts.vpn_failures(desk.firewall, rng, times, where, columns, known=False, truth=-1)

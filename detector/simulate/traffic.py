@@ -34,6 +34,10 @@ _WORLD: tuple[str, ...] = ()
 _DC, _FILES = places.HOME_DC, places.HOME_FILES
 HABITS = (
     Habit(52, _WORLD, 443, TCP, devices.HTTPS, (7.5, 1.1), (9.4, 1.7), 35, 0.3),
+    Habit(0.08, _WORLD, 443, TCP, devices.HTTPS, (16.2, 1.5), (8.5, 1.0), 240, 0.5),  # a film, a plan, a folder for a partner
+    Habit(0.35, _WORLD, 443, UDP, devices.QUIC, (18.2, 0.8), (19.0, 0.8), 2400, 0.2),  # a meeting
+    Habit(1.5, _WORLD, 993, TCP, devices.OTHER, (7.0, 1.2), (9.0, 1.8), 300, 0.3),
+    Habit(0.9, _WORLD, 8443, TCP, devices.APP, (8.0, 1.3), (9.6, 1.6), 60, 0.3),
     Habit(3, _WORLD, 80, TCP, devices.HTTP, (6.3, 0.8), (8.2, 1.4), 8, 0.3),
     Habit(11, _WORLD, 443, UDP, devices.QUIC, (8.0, 1.0), (10.1, 1.6), 60, 0.1),
     Habit(34, _DC, 53, UDP, devices.DNS, (4.25, 0.15), (4.9, 0.5), 0),

@@ -210,7 +210,7 @@ _EVENTS = {  # event id -> (task, outcome, event_data)
     "4769": ("Kerberos Service Ticket Operations", "success", {
         "TargetUserName": "«principal:text»", "TargetDomainName": "«domain:text»", "ServiceName": "«service:text»",
         "ServiceSid": "S-1-5-21-3623811015-3361044348-30300820-1108", "TicketOptions": "0x40810000",
-        "TicketEncryptionType": "0x12", "IpAddress": "::ffff:«src:ip»", "IpPort": "«sport:int»", "Status": "0x0",
+        "TicketEncryptionType": "«cipher:hex»", "IpAddress": "::ffff:«src:ip»", "IpPort": "«sport:int»", "Status": "0x0",
         "LogonGuid": "{1f6a2c9e-0b3d-5e57-8a44-6d0c51f0b7e2}", "TransmittedServices": "-"}),
     "4771": ("Kerberos Authentication Service", "failure", {
         "TargetUserName": "«user:text»", "TargetSid": "«sid:text»", "ServiceName": "krbtgt/«domain:text»",

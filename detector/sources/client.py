@@ -102,12 +102,12 @@ def reachable(config: Kafka) -> None:
     raise ClientError(f"nobody answers at {', '.join(reasons)}; check kafka.bootstrap_servers, the firewall and whether the broker runs")
 
 
-def ensure_topics(config: Kafka, environ: Mapping[str, str] = os.environ) -> None:
-    """Create our own topics where they are missing; raw topics are never created.
+def ensure_topics(config: Kafka, environ: Mapping[str, str] = os.environ, more: Sequence[str] = ()) -> None:
+    """Create our own topics where they are missing, and `more` of one partition each; raw topics are never created.
 
     Raises ClientError when a topic is missing and kafka.create_topics is false, or has another number of partitions.
     """
-    wanted = {config.events_topic: config.events_partitions, config.dead_letters_topic: 1, config.alerts_topic: 1}
+    wanted = {config.events_topic: config.events_partitions, config.dead_letters_topic: 1, config.alerts_topic: 1} | dict.fromkeys(more, 1)
     with KafkaAdminClient(**arguments(config, environ)) as admin:
         there = set(admin.list_topics())
         missing = [name for name in wanted if name not in there]

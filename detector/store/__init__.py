@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from detector.judge.findings import Changes
+from detector.judge.policy import Policy
 from detector.store import claims, findings
 from detector.store.claims import Claim, Input, Snapshot
 from detector.store.database import Away, Database, Fenced, StoreError
@@ -24,18 +25,18 @@ __all__ = [
 class Store:
     """The daemon's hold on the database. Every method is one transaction and raises Away when the server is not there."""
 
-    def __init__(self, conninfo: str, budget_per_day: int = 20) -> None:
+    def __init__(self, conninfo: str, policy: Policy | None = None) -> None:
         self.database = Database(conninfo)
-        self._per_day = budget_per_day
+        self.policy = Policy() if policy is None else policy
 
     def claim(self, shard: str, now: int, place: str = "local", owner: str = "", origin: int = 0) -> Claim:
-        return claims.claim(self.database, shard, now, place, owner, origin)
+        return claims.claim(self.database, self.policy, shard, now, place, owner, origin)
 
     def known(self, place: str) -> list[str]:
         return claims.known(self.database, place)
 
     def apply(self, claim: Claim, first: int, next_: int, changes: Changes, now: int) -> Applied:
-        return findings.apply(self.database, claim, first, next_, changes, now, self._per_day)
+        return findings.apply(self.database, claim, first, next_, changes, now, self.policy)
 
     def save_snapshot(self, claim: Claim, next_: int, schema: str, payload: bytes, now: int) -> None:
         claims.save_snapshot(self.database, claim, next_, schema, payload, now)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from detector.judge.policy import Policy
+from detector.store import learning
 from detector.store.database import Connection, Database, Fenced, StoreError, moment
 
 PART = 16 * 1024 * 1024  # a value in PostgreSQL may not exceed 1 GB, and one message should not be that large either
@@ -48,14 +50,14 @@ def tenant_and_site(shard: str) -> tuple[str, str]:
     return tenant, site
 
 
-def claim(database: Database, shard: str, now: int, place: str = "local", owner: str = "", origin: int = 0) -> Claim:
-    """Makes us the owner: raises the epoch, which fences the owner before, and reads the snapshot.
+def claim(database: Database, policy: Policy, shard: str, now: int, place: str = "local", owner: str = "", origin: int = 0) -> Claim:
+    """Makes us the owner: raises the epoch, which fences the owner before, and reads the snapshot. A new tenant begins to learn.
 
     `place` names the log that offsets count in; a new shard begins at `origin`. Raises StoreError for a shard of another log.
     """
     tenant, site = tenant_and_site(shard)
     with database.transaction() as connection:
-        connection.execute("INSERT INTO store.tenants (tenant) VALUES (%s) ON CONFLICT DO NOTHING", (tenant,))
+        learning.begin(connection, tenant, policy.learning_days, policy.zone(tenant), now)
         row = connection.execute(
             """
             INSERT INTO store.shards AS s (shard, tenant, site, place, owner, claimed, origin, applied)

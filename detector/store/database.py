@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import psycopg
 from psycopg.rows import TupleRow
 
@@ -100,3 +101,8 @@ def clean(text: str) -> str:
     """Text as PostgreSQL takes it: no NUL, no half characters; long values end in a mark so that an index can hold them."""
     kept = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
     return kept if len(kept) <= 500 else kept[:499] + "…"
+
+
+def as_json(value: object) -> str:
+    """JSON that PostgreSQL's jsonb takes: it knows no NUL character, and NaN becomes null."""
+    return msgspec.json.encode(value).decode().replace("\\u0000", "\\ufffd")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
-from detector.judge import budget
-from detector.judge.findings import Changes, EventSample, EvidenceRow, Incident
+from detector.judge.cases import DAY
+from detector.judge.findings import Changes, Episode, EventSample, EvidenceRow, Incident
+from detector.judge.policy import Policy
+from detector.store import devices, misses, notify
 from detector.store.claims import Claim, Input
-from detector.store.database import Connection, Database, Fenced, clean, held, moment
+from detector.store.database import Connection, Database, Fenced, as_json, clean, held, moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +24,13 @@ class Applied:
     inputs: tuple[Input, ...]
 
 
-def apply(database: Database, mine: Claim, first: int, next_: int, changes: Changes, now: int, per_day: int) -> Applied:
-    """Writes what the messages in [first, next_) of the shard changed. `now` in µs; `per_day` notifications per tenant.
+def apply(database: Database, mine: Claim, first: int, next_: int, changes: Changes, now: int, policy: Policy) -> Applied:
+    """Writes what the messages in [first, next_) of the shard changed, and decides who is told. `now` in µs.
 
     Repeating it after a lost connection changes nothing and gives the same inputs (and no notified ids).
     Raises Fenced when the shard has a newer owner or stands elsewhere, Away when the database does not answer.
     """
-    make_days(database, changes.opened)
+    make_days(database, changes.episodes)
     with database.transaction() as connection:
         moved = connection.execute(
             "UPDATE store.shards SET applied = %s, moved = %s WHERE shard = %s AND epoch = %s AND applied = %s",
@@ -38,9 +40,12 @@ def apply(database: Database, mine: Claim, first: int, next_: int, changes: Chan
             _done_before(connection, mine, next_)
             return Applied((), _inputs_at(connection, mine.shard, next_))
         _write_incidents(connection, changes, now)
+        _write_episodes(connection, changes, now)
         _write_evidence(connection, changes)
         _write_samples(connection, changes)
-        sent = _notify(connection, mine.tenant, changes, now, per_day)
+        misses.write(connection, changes)
+        devices.write(connection, changes.shard, changes.devices)
+        sent = notify.decide_all(connection, mine.tenant, changes, now, policy)
         connection.execute("UPDATE store.inputs SET from_offset = %s WHERE shard = %s AND from_offset IS NULL", (next_, mine.shard))
         return Applied(sent, _inputs_at(connection, mine.shard, next_))
 
@@ -59,13 +64,18 @@ def _inputs_at(connection: Connection, shard: str, offset: int) -> tuple[Input, 
     return tuple(Input(*row) for row in rows.fetchall())
 
 
-def _day(incident: Incident) -> dt.date:
-    return moment(incident.opened).date()
+def _day(episode: Episode) -> dt.date:
+    """Where the evidence lies. Later episodes go by the stream's clock, which rises: no two of an incident share a day."""
+    return moment(episode.opened if episode.number == 1 else episode.closes_at - DAY).date()
 
 
-def make_days(database: Database, opened: Sequence[Incident]) -> None:
-    """Makes the partitions of these openings, in a transaction of its own: readers must not wait for the batch."""
-    days = sorted({_day(incident) for incident in opened})
+def _began(incident: Incident) -> int:
+    return incident.opened if incident.episode == 1 else incident.episode_opened
+
+
+def make_days(database: Database, episodes: Sequence[Episode]) -> None:
+    """Makes the partitions of these episodes, in a transaction of its own: readers must not wait for the batch."""
+    days = sorted({_day(episode) for episode in episodes})
     if not days:
         return
     with database.transaction() as connection:
@@ -80,25 +90,43 @@ def _write_incidents(connection: Connection, changes: Changes, now: int) -> None
     rows = [_incident_row(incident, now) for incident in (*changes.opened, *changes.updated)]
     if not rows:
         return
+    course = ", ".join(f"{name} = excluded.{name}" for name in COURSE)
+    # The end of an episode is set once, when it begins; it is clock time, so a later batch would move it.
+    course += ", closes_at = CASE WHEN excluded.episode > old.episode THEN excluded.closes_at ELSE old.closes_at END"
+    _upsert(connection, "store.incidents AS old", rows, "id", course)
+
+
+def _write_episodes(connection: Connection, changes: Changes, now: int) -> None:
+    rows = [_episode_row(episode, now) for episode in changes.episodes]
+    if not rows:
+        return
+    course = ", ".join(f"{name} = excluded.{name}" for name in EPISODE_COURSE)
+    _upsert(connection, "store.episodes", rows, "incident, number", course)
+
+
+def _upsert(connection: Connection, table: str, rows: list[dict[str, object]], key: str, course: str) -> None:
     names = ", ".join(rows[0])
     values = ", ".join(f"%({name})s{_CAST.get(name, '')}" for name in rows[0])
-    course = ", ".join(f"{name} = excluded.{name}" for name in COURSE)
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"INSERT INTO store.incidents ({names}) VALUES ({values}) ON CONFLICT (id) DO UPDATE SET {course}".encode(),  # noqa: S608 - names of ours
+            f"INSERT INTO {table} ({names}) VALUES ({values}) ON CONFLICT ({key}) DO UPDATE SET {course}".encode(),  # noqa: S608 - names of ours
             rows,
         )
 
 
 # What may change after the opening; the rest is a fact (I8), and the daemon's role may not even update it.
-COURSE = ("updated", "severity", "worst_p", "worst_score", "events", "got_in")
+COURSE = (
+    "updated", "severity", "worst_p", "worst_score", "events", "got_in", "critical", "spread", "episode", "episode_opened",
+    "episode_events", "usual_low", "usual_high",
+)  # fmt: skip
+EPISODE_COURSE = ("updated", "worst_p", "worst_score", "events", "got_in")
 _CAST = {"title": "::jsonb", "counterfactual": "::jsonb", "reasons": "::jsonb"}
 
 
 def _incident_row(incident: Incident, now: int) -> dict[str, object]:
     return {
         "id": incident.id,
-        "day": _day(incident),
+        "day": moment(incident.opened).date(),
         "shard": incident.shard,
         "tenant": incident.tenant,
         "site": incident.site,
@@ -109,7 +137,7 @@ def _incident_row(incident: Incident, now: int) -> dict[str, object]:
         "entity_value": clean(incident.entity_value),
         "techniques": list(incident.techniques),
         "opened": moment(incident.opened),
-        "closes_at": moment(now + incident.closes_at - incident.opened),
+        "closes_at": moment(now + incident.closes_at - _began(incident)),
         "p_value": incident.p_value,
         "score": incident.score,
         "opening_severity": incident.severity,
@@ -124,6 +152,35 @@ def _incident_row(incident: Incident, now: int) -> dict[str, object]:
         "worst_score": incident.worst_score,
         "events": incident.events,
         "got_in": incident.got_in,
+        "volume": incident.volume,
+        "critical": incident.critical,
+        "spread": incident.spread,
+        "episode": incident.episode,
+        "episode_opened": moment(_began(incident)),
+        "episode_events": incident.episode_events,
+        "usual_low": None if incident.usual is None else incident.usual[0],
+        "usual_high": None if incident.usual is None else incident.usual[1],
+    }
+
+
+def _episode_row(episode: Episode, now: int) -> dict[str, object]:
+    return {
+        "incident": episode.incident,
+        "number": episode.number,
+        "day": _day(episode),
+        "opened": moment(episode.opened),
+        "closes_at": moment(now + episode.closes_at - episode.opened),
+        "model": episode.model,
+        "model_id": episode.model_id,
+        "p_value": episode.p_value,
+        "score": episode.score,
+        "reasons": as_json(episode.reasons),
+        "counterfactual": as_json(episode.counterfactual),
+        "updated": moment(episode.updated),
+        "worst_p": episode.worst_p,
+        "worst_score": episode.worst_score,
+        "events": episode.events,
+        "got_in": episode.got_in,
     }
 
 
@@ -134,10 +191,11 @@ def _write_evidence(connection: Connection, changes: Changes) -> None:
     connection.execute(
         """
         INSERT INTO store.evidence AS e (day, incident, field, value, events, first, last)
-        SELECT i.day, i.id, r.field, r.value, sum(r.events),
+        SELECT p.day, p.incident, r.field, r.value, sum(r.events),
             'epoch'::timestamptz + min(r.first) * interval '1 microsecond', 'epoch'::timestamptz + max(r.last) * interval '1 microsecond'
-        FROM json_to_recordset(%s::json) AS r (incident uuid, field text, value text, events bigint, first bigint, last bigint)
-        JOIN store.incidents AS i ON i.id = r.incident
+        FROM json_to_recordset(%s::json) AS r
+            (incident uuid, episode integer, field text, value text, events bigint, first bigint, last bigint)
+        JOIN store.episodes AS p ON p.incident = r.incident AND p.number = r.episode
         GROUP BY 1, 2, 3, 4
         ON CONFLICT (day, incident, field, value) DO UPDATE
             SET events = e.events + excluded.events, first = least(e.first, excluded.first), last = greatest(e.last, excluded.last)
@@ -148,7 +206,7 @@ def _write_evidence(connection: Connection, changes: Changes) -> None:
 
 def _evidence_row(id_: str, row: EvidenceRow) -> dict[str, object]:
     return {
-        "incident": id_, "field": row.field, "value": clean(row.value), "events": row.events,
+        "incident": id_, "episode": row.episode, "field": row.field, "value": clean(row.value), "events": row.events,
         "first": held(row.first), "last": held(row.last),
     }  # fmt: skip
 
@@ -160,14 +218,15 @@ def _write_samples(connection: Connection, changes: Changes) -> None:
     connection.execute(
         """
         INSERT INTO store.samples (day, incident, time, topic, partition, position, fields)
-        SELECT i.day, i.id, r.time, r.topic, r.partition, r.position, r.fields::jsonb
-        FROM unnest(%s::uuid[], %s::timestamptz[], %s::text[], %s::integer[], %s::bigint[], %s::text[])
-            AS r (incident, time, topic, partition, position, fields)
-        JOIN store.incidents AS i ON i.id = r.incident
+        SELECT p.day, p.incident, r.time, r.topic, r.partition, r.position, r.fields::jsonb
+        FROM unnest(%s::uuid[], %s::integer[], %s::timestamptz[], %s::text[], %s::integer[], %s::bigint[], %s::text[])
+            AS r (incident, episode, time, topic, partition, position, fields)
+        JOIN store.episodes AS p ON p.incident = r.incident AND p.number = r.episode
         ON CONFLICT DO NOTHING
         """,
         (
             [id_ for id_, _ in flat],
+            [sample.episode for _, sample in flat],
             [moment(sample.time) for _, sample in flat],
             [sample.topic for _, sample in flat],
             [sample.partition for _, sample in flat],
@@ -175,60 +234,3 @@ def _write_samples(connection: Connection, changes: Changes) -> None:
             [as_json(sample.fields) for _, sample in flat],
         ),
     )
-
-
-def _notify(connection: Connection, tenant: str, changes: Changes, now: int, per_day: int) -> tuple[str, ...]:
-    """Spends the tenant's budget; what does not fit is marked as held and stays in the list. Returns the ids that go out."""
-    if not changes.notify:
-        return ()
-    wanted = {incident.id: incident for incident in (*changes.opened, *changes.updated)}
-    bucket = _locked_bucket(connection, tenant, now, per_day)
-    sent = []
-    for id_ in changes.notify:
-        incident = wanted[id_]
-        bucket, answer = budget.decide(bucket, per_day, incident.urgent, now)
-        connection.execute(
-            """
-            UPDATE store.incidents SET
-                notification = CASE WHEN notification = 'sent' THEN 'sent' ELSE %(answer)s END,
-                notified = CASE WHEN %(answer)s = 'sent' THEN %(now)s ELSE notified END
-            WHERE id = %(id)s
-            """,
-            {"answer": answer, "now": moment(now), "id": id_},
-        )
-        if answer == "sent":
-            _enqueue(connection, incident, now)
-            sent.append(id_)
-    connection.execute("UPDATE store.buckets SET tokens = %s, refilled = %s WHERE tenant = %s", (bucket.tokens, bucket.at, tenant))
-    return tuple(sent)
-
-
-def _locked_bucket(connection: Connection, tenant: str, now: int, per_day: int) -> budget.Bucket:
-    fresh = budget.full(per_day, now)
-    connection.execute(
-        "INSERT INTO store.buckets (tenant, tokens, refilled) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", (tenant, fresh.tokens, fresh.at)
-    )
-    row = connection.execute("SELECT tokens, refilled FROM store.buckets WHERE tenant = %s FOR UPDATE", (tenant,)).fetchone()
-    assert row is not None
-    return budget.Bucket(*row)
-
-
-def _enqueue(connection: Connection, incident: Incident, now: int) -> None:
-    connection.execute(
-        """
-        INSERT INTO store.outbox (id, incident, tenant, created, payload)
-        SELECT %(id)s || '/' || count(*) + 1, %(id)s::uuid, %(tenant)s, %(now)s, %(payload)s::jsonb
-        FROM store.outbox WHERE incident = %(id)s::uuid
-        """,
-        {
-            "id": incident.id,
-            "tenant": incident.tenant,
-            "now": moment(now),
-            "payload": as_json(replace(incident, entity_value=clean(incident.entity_value))),
-        },
-    )
-
-
-def as_json(value: object) -> str:
-    """JSON that PostgreSQL's jsonb takes: it knows no NUL character, and NaN becomes null."""
-    return msgspec.json.encode(value).decode().replace("\\u0000", "\\ufffd")

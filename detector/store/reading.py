@@ -12,9 +12,30 @@ from detector.store.database import Database
 
 SHORT = (
     "id, tenant, site, model, model_id, family, status, severity, opened, updated, closes_at, entity, techniques, title, "
-    "p_value, one_in, score, worst_p, worst_score, events, got_in, urgent, notification, reasons, counterfactual"
+    "p_value, one_in, score, worst_p, worst_score, events, got_in, urgent, notification, reasons, counterfactual, volume, chance_days, "
+    "critical, spread, episode, episode_opened, episode_events, usual_low, usual_high, learning, maintenance, why, suppression"
 )
+NEAREST = 10  # related incidents at each step of a chain
+CHAIN = 20  # incidents in a chain
 Document = dict[str, Any]
+EVIDENCE = """
+    SELECT field, value, events, first, last, total FROM (
+        SELECT *, count(*) OVER (PARTITION BY field) AS total, row_number() OVER (PARTITION BY field ORDER BY events DESC, value) AS place
+        FROM (
+            SELECT field, value, sum(events)::bigint AS events, min(first) AS first, max(last) AS last
+            FROM public.evidence WHERE incident_id = %(id)s::uuid GROUP BY field, value
+        ) AS whole
+    ) AS ranked WHERE place <= %(rows)s ORDER BY field, events DESC, value
+"""
+LINKS = """
+    SELECT via, other, shared FROM (
+        SELECT l.incident_id::text AS via, l.other_id::text AS other, array_agg(DISTINCT l.value ORDER BY l.value) AS shared,
+            row_number() OVER (PARTITION BY l.incident_id ORDER BY count(*) DESC, l.other_id) AS place
+        FROM unnest(%(ids)s::uuid[]) AS wanted (id)
+        CROSS JOIN LATERAL (SELECT * FROM public.incident_links WHERE incident_id = wanted.id) AS l
+        GROUP BY l.incident_id, l.other_id
+    ) AS ranked WHERE place <= %(nearest)s ORDER BY via, place
+"""
 
 
 class Reader:
@@ -25,39 +46,57 @@ class Reader:
         self._lock = threading.Lock()
 
     def list_incidents(self, limit: int = 100, tenant: str | None = None, status: str | None = None) -> list[Document]:
-        """The newest incidents first, as design section 9 has them but without evidence."""
+        """What began last first, as design section 9 has incidents but without evidence."""
         sql = f"""
             SELECT {SHORT} FROM public.incidents
             WHERE (%(tenant)s::text IS NULL OR tenant = %(tenant)s) AND (%(status)s::text IS NULL OR status = %(status)s)
-            ORDER BY opened DESC, id LIMIT %(limit)s
+            ORDER BY episode_opened DESC, id LIMIT %(limit)s
         """  # noqa: S608 - the columns are a constant of ours
         return self._rows(sql, {"tenant": tenant, "status": status, "limit": limit})
 
     def incident(self, id_: str, rows: int = 50, samples: int = 50) -> Document | None:
-        """One incident with the `rows` strongest values of each field; `evidence_rest` says per field how many more there are."""
-        found = self._rows(f"SELECT {SHORT} FROM public.incidents WHERE id::text = %(id)s", {"id": id_})  # noqa: S608 - likewise
-        if not found:
-            return None
-        arguments = {"id": id_, "rows": rows, "samples": samples}
-        evidence = self._rows(
-            """
-            SELECT field, value, events, first, last, total FROM (
-                SELECT *, count(*) OVER (PARTITION BY field) AS total,
-                    row_number() OVER (PARTITION BY field ORDER BY events DESC, value) AS place
-                FROM public.evidence WHERE incident_id = %(id)s::uuid
-            ) AS ranked WHERE place <= %(rows)s ORDER BY field, events DESC, value
-            """,
-            arguments,
+        """One incident with the `rows` strongest values of each field; `evidence_rest` says per field how many more there are.
+
+        `id_` may be the beginning of an id, as long as one incident alone has it.
+        """
+        found = self._rows(
+            f"SELECT {SHORT} FROM public.incidents WHERE id >= %(low)s::uuid AND id <= %(high)s::uuid LIMIT 2",  # noqa: S608 - likewise
+            _range(id_),
         )
+        if len(found) != 1:
+            return None
+        arguments = {"id": found[0]["id"], "rows": rows, "samples": samples}
+        evidence = self._rows(EVIDENCE, arguments)
         rest = {row["field"]: max(0, row.pop("total") - rows) for row in evidence}
         behind = self._rows(
             """
             SELECT time, log_topic, log_partition, log_offset, fields FROM public.events_recent
-            WHERE incident_id = %(id)s::uuid ORDER BY time, log_topic, log_partition, log_offset LIMIT %(samples)s
+            WHERE incident_id = %(id)s::uuid ORDER BY time DESC, log_topic, log_partition, log_offset DESC LIMIT %(samples)s
             """,
             arguments,
         )
-        return {**found[0], "evidence": evidence, "evidence_rest": rest, "samples": behind}
+        episodes = self._rows("SELECT * FROM public.episodes WHERE incident_id = %(id)s::uuid ORDER BY episode DESC LIMIT 30", arguments)
+        return {**found[0], "evidence": evidence, "evidence_rest": rest, "samples": behind[::-1], "episodes": episodes}
+
+    def chain(self, id_: str) -> list[Document]:
+        """The incident and those that it is related to, over several steps, in time order; alone it is no chain, and empty.
+
+        Each has `shared`: the values by which it was found, and `via`: the incident that it shares them with.
+        """
+        found: dict[str, Document] = {id_: {"shared": [], "via": None}}
+        edge = [id_]
+        while edge and len(found) < CHAIN:
+            links = self._rows(LINKS, {"ids": edge, "nearest": NEAREST})
+            edge = []
+            for link in links:
+                if link["other"] not in found and len(found) < CHAIN:
+                    found[link["other"]] = {"shared": link["shared"], "via": link["via"]}
+                    edge.append(link["other"])
+        if len(found) == 1:
+            return []
+        sql = f"SELECT {SHORT} FROM public.incidents WHERE id = ANY(%(ids)s::uuid[]) ORDER BY episode_opened, id"  # noqa: S608 - likewise
+        rows = self._rows(sql, {"ids": [*found]})
+        return [row | found[row["id"]] for row in rows]
 
     def health(self) -> list[Document]:
         """One row per shard and per reporting process: component, instance, reported, age in seconds, values."""
@@ -76,4 +115,12 @@ class Reader:
 def _plain(name: str, value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return str(value) if name == "id" else value
+    return str(value) if name in ("id", "incident_id") else value
+
+
+def _range(prefix: str) -> dict[str, object]:
+    """The first and last id that begin so; a range that holds nothing for what is no beginning of an id."""
+    digits = prefix.replace("-", "").lower()
+    if not 1 <= len(digits) <= 32 or not set(digits) <= set("0123456789abcdef"):
+        return {"low": "f" * 32, "high": "0" * 32}
+    return {"low": digits.ljust(32, "0"), "high": digits.ljust(32, "f")}

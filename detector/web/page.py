@@ -24,7 +24,9 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from detector.judge.families import SEVERITY_RULE
 from detector.store.database import Away
+from detector.web import story
 from detector.web.words import WORDS
 
 HERE = Path(__file__).parent
@@ -42,11 +44,13 @@ Json = Mapping[str, Any]
 
 
 class Incidents(Protocol):
-    """What the page reads. Both raise Away while the database does not answer; the next request asks again."""
+    """What the page reads. Each raises Away while the database does not answer; the next request asks again."""
 
     def list_incidents(self, limit: int) -> Sequence[Json]: ...
 
     def incident(self, incident_id: str) -> Json | None: ...
+
+    def chain(self, incident_id: str) -> Sequence[Json]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"when": when, "number": number}
+    environment.globals |= {"story": story, "rule": SEVERITY_RULE}
     return environment
 
 
@@ -135,11 +140,12 @@ def application(
     async def one(request: Request) -> Response:
         try:
             found = await run_in_threadpool(incidents.incident, request.path_params["id"])
+            chain = [] if found is None else await run_in_threadpool(incidents.chain, found["id"])
         except Away:
             return render("message.html", request, 503, message="unavailable")
         if found is None:
             return render("message.html", request, 404, message="missing")
-        return render("incident.html", request, i=found, evidence=by_field(found["evidence"]))
+        return render("incident.html", request, i=found, chain=chain, evidence=story.by_field(found["evidence"]))
 
     def probe(check: Callable[[], str | None]) -> Callable[[Request], Response]:
         def answer(_: Request) -> Response:
@@ -162,11 +168,3 @@ def application(
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
     )
-
-
-def by_field(evidence: Sequence[Json]) -> dict[str, list[Json]]:
-    """Evidence rows grouped by field, most events first."""
-    groups: dict[str, list[Json]] = {}
-    for row in evidence:
-        groups.setdefault(row["field"], []).append(row)
-    return {name: sorted(rows, key=lambda r: (-r["events"], r["value"])) for name, rows in groups.items()}

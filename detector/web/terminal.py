@@ -1,4 +1,4 @@
-"""An incident in two or three readable lines, for the terminal."""
+"""An incident in a few readable lines, for the terminal."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from detector.web import story
 from detector.web.words import WORDS
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -18,16 +19,41 @@ def clock(moment: datetime) -> str:
 
 
 def lines(incident: Mapping[str, Any], language: str) -> list[str]:
-    """Head (severity, when, where, what) and at most two reasons. `incident` has the fields of the view `incidents`."""
+    """Head (severity, when, where, what), whether anyone got in, the series, two reasons. `incident` is a row of the view `incidents`."""
     w = WORDS[language]
-    opened = incident["opened"]
-    moment = opened if isinstance(opened, datetime) else datetime.fromisoformat(opened)
+    began = incident["episode_opened"]
+    moment = began if isinstance(began, datetime) else datetime.fromisoformat(began)
     place = incident["tenant"] if incident["site"] in (None, "") else f"{incident['tenant']}/{incident['site']}"
     severity = incident["severity"]
     techniques = ", ".join(incident["techniques"])
     head = f"{MARKS[severity]} {w['severity.' + severity]:<8} {clock(moment)}  {place}  {incident['title'][language]}  [{techniques}]"
+    entered = f"    {w['got_in']} {w['got_in.' + incident['got_in']]}"
+    more = [f"    {text}" for text in (story.again(incident, language), story.quiet(incident, language)) if text is not None]
     reasons = [f"    {reason['text'][language]}" for reason in incident["reasons"][:2]]
-    return [head, *reasons]
+    return [head, entered, *more, *reasons]
+
+
+def whole(incident: Mapping[str, Any], chain: list[Mapping[str, Any]], language: str) -> list[str]:
+    """Everything the page shows of one incident, for `tuermer explain`."""
+    w = WORDS[language]
+    told = [f"    {w['rarity']}: {story.rarity(incident, language)}", f"    {incident['counterfactual'][language]}"]
+    told += [f"    {text}" for text in story.techniques(incident, language)]
+    steps = [f"    {n}. {text}" for n, text in enumerate(story.steps(incident, language), start=1)]
+    related = [
+        f"    {_short(one)}  {one['title'][language]}  ({', '.join(one['shared'][:3])})" for one in chain if one["id"] != incident["id"]
+    ]
+    evidence: list[str] = []
+    for name, rows in story.by_field(incident["evidence"]).items():
+        evidence.append(f"    {story.field(name, language)} ({name})")
+        evidence += [f"      {row['value']}  {row['events']}  {row['first']} – {row['last']}" for row in rows]
+        rest = incident["evidence_rest"].get(name, 0)
+        evidence += [f"      {w['more'].format(n=rest)}"] if rest > 0 else []
+    parts = [*lines(incident, language), *told, w["next"], *steps, f"    {story.beware(incident, language) or ''}".rstrip()]
+    return [*parts, *([w["chain"], *related] if related else []), w["evidence"], *evidence]
+
+
+def _short(incident: Mapping[str, Any]) -> str:
+    return str(incident["id"])[:8]
 
 
 def progress(events_per_second: float, at: datetime, now: datetime, open_incidents: int, language: str) -> str:

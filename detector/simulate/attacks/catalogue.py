@@ -5,23 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from detector.simulate.attacks import guessing, outflow, scans
+from detector.simulate.attacks import combined, guessing, movement, outflow, scans, takeovers
 from detector.simulate.attacks.plot import STRENGTHS, Attack, Scene
 from detector.simulate.people import CityError
 
 Planner = Callable[[Scene], Attack]
-PLANNERS: Mapping[str, Planner] = {
+_MAIN: Mapping[str, Planner] = {
     "port-scan": scans.port_scan,
     "slow-scan": scans.slow_scan,
     "brute-force": guessing.brute_force,
     "password-spraying": guessing.spraying,
     "stuffing": guessing.stuffing,
+    "takeover-night": takeovers.night,
+    "takeover-office": takeovers.office_hours,
+    "lateral-movement": movement.lateral_movement,
+    "kerberos-tickets": movement.kerberos_tickets,
     "beaconing": outflow.beaconing,
     "exfiltration": outflow.exfiltration,
     "slow-exfiltration": outflow.slow_exfiltration,
+    "odd-hour-hosts": combined.odd_hour_hosts,
+    "odd-service": combined.odd_service,
+    "odd-path": combined.odd_path,
 }
-TAKEOVERS: tuple[str, ...] = ()  # the episodes of a lab, beside KINDS
-KINDS = tuple(name for name in PLANNERS if name not in TAKEOVERS)
+_LAB: Mapping[str, Planner] = {  # the episodes by which takeovers are measured, one kind at a time
+    "takeover-far": takeovers.far,
+    "takeover-near-rare": takeovers.near_rare,
+    "takeover-near-common": takeovers.near_common,
+    "takeover-night-far": takeovers.night_far,
+    "takeover-night-near": takeovers.night_near,
+    "takeover-lateral": takeovers.lateral,
+}
+PLANNERS: Mapping[str, Planner] = {**_MAIN, **_LAB}
+KINDS, TAKEOVERS = tuple(_MAIN), tuple(_LAB)
 SHOW = ("port-scan", "password-spraying", "brute-force", "beaconing")  # those of the demonstration
 
 

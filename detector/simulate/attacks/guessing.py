@@ -130,7 +130,7 @@ def brute_force(scene: Scene) -> Attack:
     rng, people = scene.rng, scene.people
     person = int(rng.choice(np.flatnonzero((people.site == site) & (people.admin == (door != VPN)))))
     inside = door == SMB
-    src = int(scene.day.desk[scene.victim(site)]) if inside else places.ip("198.51.100.128") + int(rng.integers(1, 100))
+    src = scene.inside(scene.victim(site)) if inside else places.ip("198.51.100.128") + int(rng.integers(1, 100))
     n = int(rng.integers(*((400, 1500), (40, 160), (12, 30))[scene.level]))
     pause = float(rng.uniform(*((0.6, 2.0), (3, 9), (60, 240))[scene.level]))
     times = scene.hour(0, 22) + scene.gaps(n + 1, pause)
@@ -156,7 +156,7 @@ def spraying(scene: Scene) -> Attack:
         n, staff = int(scene.by_strength(900, 200, 60)), np.resize(staff, 900)
         src = outside.SCANNERS + 32_000 + rng.permutation(700)[np.arange(n) % 700]
     elif inside:
-        src = np.full(n, int(scene.day.desk[scene.victim(site)]))
+        src = np.full(n, scene.inside(scene.victim(site)))
     else:
         own = int(scene.by_strength(1, 1, 6))
         src = (places.ip("198.51.100.0") + rng.permutation(120)[:own])[np.arange(n) % own]

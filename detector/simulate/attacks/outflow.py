@@ -65,7 +65,7 @@ def beaconing(scene: Scene) -> Attack:
     octets = rng.integers(380, 520) + rng.integers(-6, 7, (2, n))
     task = rng.random(n) < 0.01 * scene.level  # now and then the answer is an order
     received = np.where(task, octets[1] + rng.integers(2_000, 60_000, n), octets[1])
-    return _planned(scene, "T1071.001", Talk(site, int(scene.day.desk[person]), _rented(scene), 443, devices.HTTPS, times, octets[0],
+    return _planned(scene, "T1071.001", Talk(site, scene.inside(person), _rented(scene), 443, devices.HTTPS, times, octets[0],
         received, np.ones(n, np.int64)))  # fmt: skip
 
 
@@ -76,13 +76,13 @@ def exfiltration(scene: Scene) -> Attack:
     """
     site = scene.site(places.RATHAUS, places.LEITSTELLE)
     rng = scene.rng
-    src = int(places.addresses(places.HOME_FILES)[site]) if scene.variant % 2 == 1 else int(scene.day.desk[scene.victim(site)])
+    src = int(places.addresses(places.HOME_FILES)[site]) if scene.variant % 2 == 1 else scene.inside(scene.victim(site))
     total = float(rng.uniform(*((20e9, 60e9), (3e9, 10e9), (0.8e9, 1.5e9))[scene.level]))
     n = int(rng.integers(*((20, 60), (8, 30), (6, 14))[scene.level]))
     sent = (total * rng.dirichlet(np.full(n, 3.0))).astype(np.int64)
     seconds = np.maximum(5, sent // rng.integers(8_000_000, 40_000_000))
     low, high = (0, 23) if scene.level < 2 else (9, 15)
-    times = scene.hour(low, high) + np.cumsum(seconds * SECOND + rng.integers(5, 120, n) * SECOND)
+    times = scene.hour(low, high) + np.cumsum((seconds + rng.integers(5, int(scene.by_strength(120, 300, 900)), n)) * SECOND)
     port, service = ((443, devices.HTTPS), (22, devices.SSH), (21, devices.FTP))[scene.variant % 3]
     return _planned(scene, "T1048", Talk(site, src, _rented(scene), port, service, times, sent, sent // 60 + 900, seconds))
 
@@ -100,5 +100,5 @@ def slow_exfiltration(scene: Scene) -> Attack:
     start = scene.hour(0.5, 2) if scene.level < 2 else scene.hour(8.5, 9.5)
     times = start + np.cumsum(rng.uniform(0.6, 1.4, n) * pause * MINUTE).astype(np.int64)
     sent = rng.uniform(*((100e6, 200e6), (20e6, 60e6), (4e6, 10e6))[scene.level], n).astype(np.int64)
-    return _planned(scene, "T1567.002", Talk(site, int(scene.day.desk[scene.victim(site)]), STORE, 443, devices.HTTPS, times, sent,
+    return _planned(scene, "T1567.002", Talk(site, scene.inside(scene.victim(site)), STORE, 443, devices.HTTPS, times, sent,
         rng.integers(3_000, 20_000, n), np.maximum(3, sent // 2_000_000)))  # fmt: skip

@@ -13,6 +13,7 @@ from detector.simulate import clock, devices, places
 from detector.simulate.clock import HOUR, MINUTE, SECOND, Plan
 from detector.simulate.people import People
 from detector.simulate.town import Town
+from detector.simulate.traffic import address_today
 from detector.simulate.wire import Int64, Sheet
 
 STRENGTHS = ("loud", "usual", "quiet")
@@ -97,6 +98,10 @@ class Scene:
         kind = (self.people.site == site) & (self.people.admin == admin)
         here = np.flatnonzero(kind & self.day.works & ~self.day.home)
         return int(self.rng.choice(here if len(here) > 0 else np.flatnonzero(kind)))
+
+    def inside(self, person: int) -> int:
+        """Her address in the building or in the VPN that day."""
+        return int(address_today(self.people, self.day)[person])
 
     def hour(self, low: float, high: float) -> int:
         """A moment between two hours on the wall, at the hour that was asked for, or within the rehearsal's middle part."""

@@ -60,7 +60,7 @@ def slow_scan(scene: Scene) -> Attack:
 
 def _scan(scene: Scene, site: int, times: Int64, dst: Int64, dport: Int64) -> Attack:
     person = scene.victim(site)
-    src = int(scene.day.desk[person])
+    src = scene.inside(person)
     opened = np.isin(dst, places.of(site)) & np.isin(dport, _OPEN)
     entities = {
         "source.ip": text(src), "destination.ip": text(int(dst[0])), "host.name": scene.town.press.value(int(scene.people.machine[person])),

@@ -1,0 +1,193 @@
+"""Makes each tenant's daily digest once: a row, and a message in the outbox. Reads through the views that people read."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from detector.judge import digest
+from detector.judge.beside import KEPT, NEAR
+from detector.judge.policy import Policy
+from detector.store import outbox
+from detector.store.database import EPOCH, Connection, Database, as_json, moment
+
+MINUTE = 60_000_000  # µs
+LISTED = 50  # incidents named; the counts are of all
+
+Silent = Callable[[Connection, str, int], Sequence[str] | None]  # names of sources of a tenant that fell silent by now; None: not watched
+
+
+def nobody_watches(_connection: Connection, _tenant: str, _now: int) -> None:
+    """Until there is a watch over sources."""
+
+
+@dataclass(slots=True)
+class DigestChore:
+    """A chore of the SCORE loop: at the tenant's digest time, once a day, whichever process comes first."""
+
+    database: Database
+    policy: Policy
+    silent: Silent = nobody_watches
+    looked: int = 0  # µs
+    done: dict[str, dt.date] = field(default_factory=dict)
+
+    def __call__(self, now: int) -> None:
+        """`now` in µs. Raises Away."""
+        if now - self.looked < MINUTE:
+            return
+        self.looked = now
+        for tenant in tenants(self.database):
+            day, due = latest(now, self.policy, tenant)
+            if self.done.get(tenant) != day:
+                make(self.database, self.policy, tenant, day, due, now, self.silent)
+                self.done[tenant] = day
+
+
+def tenants(database: Database) -> list[str]:
+    with database.transaction() as connection:
+        return [tenant for (tenant,) in connection.execute("SELECT tenant FROM store.learning ORDER BY tenant").fetchall()]
+
+
+def latest(now: int, policy: Policy, tenant: str) -> tuple[dt.date, int]:
+    """The day whose digest was due last, and when it was, µs."""
+    zone = ZoneInfo(policy.zone(tenant))
+    at = dt.time(policy.digest_at // 60, policy.digest_at % 60)
+    local = moment(now).astimezone(zone)
+    day = local.date() if local.time() >= at else local.date() - dt.timedelta(days=1)
+    return day, _due(day, at, zone)
+
+
+def _due(day: dt.date, at: dt.time, zone: ZoneInfo) -> int:
+    return (dt.datetime.combine(day, at, zone) - EPOCH) // dt.timedelta(microseconds=1)
+
+
+def make(database: Database, policy: Policy, tenant: str, day: dt.date, due: int, now: int, silent: Silent = nobody_watches) -> bool:
+    """Writes the digest of `day` unless it is there; whether it was written. A tenant that was not there when it was due gets none."""
+    with database.transaction() as connection:
+        began = connection.execute("SELECT FROM store.learning WHERE tenant = %s AND began <= %s", (tenant, moment(due))).fetchone()
+        if began is None:
+            return False
+        if connection.execute("SELECT FROM store.digests WHERE tenant = %s AND day = %s", (tenant, day)).fetchone() is not None:
+            return False
+        document = gather(connection, policy, tenant, day, due, silent(connection, tenant, now))
+        made = connection.execute(
+            "INSERT INTO store.digests (tenant, day, made, document) VALUES (%s, %s, %s, %s::jsonb) ON CONFLICT DO NOTHING",
+            (tenant, day, moment(now), as_json(document)),
+        )
+        if made.rowcount == 0:
+            return False
+        outbox.enqueue_digest(connection, tenant, day.isoformat(), document, now)
+        return True
+
+
+def preview(database: Database, policy: Policy, tenant: str, now: int) -> Mapping[str, Any]:
+    """The digest as it would be made now, not stored; covers the last 24 hours."""
+    with database.transaction() as connection:
+        day = moment(now).astimezone(ZoneInfo(policy.zone(tenant))).date()
+        return gather(connection, policy, tenant, day, now, None)
+
+
+def stored(database: Database, tenant: str, day: dt.date | None = None) -> Mapping[str, Any] | None:
+    """The digest of that day, or the latest."""
+    with database.transaction() as connection:
+        row = connection.execute(
+            "SELECT document FROM public.digest WHERE tenant = %s AND (%s::date IS NULL OR day = %s) ORDER BY day DESC LIMIT 1",
+            (tenant, day, day),
+        ).fetchone()
+    return None if row is None else row[0]
+
+
+def gather(
+    connection: Connection, policy: Policy, tenant: str, day: dt.date, until: int, silent: Sequence[str] | None
+) -> Mapping[str, Any]:
+    """The document of the 24 hours before `until` (µs)."""
+    zone = ZoneInfo(policy.zone(tenant))
+    end = moment(until)
+    begin = (end.astimezone(zone) - dt.timedelta(days=1)).astimezone(dt.UTC)  # the same time on yesterday's wall
+    counts, ordinary = _counts(connection, tenant, begin, end)
+    near, expected = _near(connection, tenant, begin, end, zone)
+    document: dict[str, Any] = {
+        "tenant": tenant, "day": day.isoformat(), "since": _shown(begin, zone), "until": _shown(end, zone),
+        "counts": counts, "incidents": _incidents(connection, tenant, begin, end, zone),
+        "expected_false": round(expected, 2), "false_share": digest.false_share(expected, ordinary),
+        "near_misses": near, "silent": None if silent is None else list(silent), "learning": _learning(connection, tenant, end, zone),
+        "drift": _drifts(connection, tenant, (end.astimezone(zone) - dt.timedelta(days=1)).date()),
+    }  # fmt: skip
+    return document | {"text": {language: digest.text(document, language) for language in ("de", "en")}}
+
+
+def _shown(at: dt.datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%d.%m. %H:%M}"
+
+
+def _counts(connection: Connection, tenant: str, begin: dt.datetime, end: dt.datetime) -> tuple[dict[str, int], int]:
+    """Incidents of the span by what became of them, and how many rest on p-values that are probabilities."""
+    row = connection.execute(
+        """
+        SELECT count(*), count(*) FILTER (WHERE notification = 'sent'), count(*) FILTER (WHERE notification = 'held'),
+            count(*) FILTER (WHERE notification = 'suppressed'), count(*) FILTER (WHERE notification = 'maintenance'),
+            count(*) FILTER (WHERE notification = 'learning'), count(*) FILTER (WHERE got_in = 'yes'),
+            count(*) FILTER (WHERE NOT urgent AND model <> ALL(%s))
+        FROM store.incidents WHERE tenant = %s AND recorded >= %s AND recorded < %s
+        """,
+        (list(digest.RULED), tenant, begin, end),
+    ).fetchone()
+    assert row is not None
+    names = ("n", "sent", "held", "suppressed", "maintenance", "learning", "got_in")
+    return dict(zip(names, row[:7], strict=True)), int(row[7])
+
+
+def _incidents(connection: Connection, tenant: str, begin: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> list[dict[str, Any]]:
+    rows = connection.execute(
+        """
+        SELECT id::text, opened, severity, title, notification, got_in FROM store.incidents
+        WHERE tenant = %s AND recorded >= %s AND recorded < %s
+        ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END, worst_p, id LIMIT %s
+        """,
+        (tenant, begin, end, LISTED),
+    ).fetchall()
+    names = ("id", "time", "severity", "title", "notification", "got_in")
+    return [dict(zip(names, (row[0], _shown(row[1], zone), *row[2:]), strict=True)) for row in rows]
+
+
+def _near(connection: Connection, tenant: str, begin: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> tuple[list[dict[str, Any]], float]:
+    """The next ten below the line, and how many above it chance explains (summed over sites)."""
+    rows = connection.execute(
+        """
+        SELECT site, time, title, model, nearness, one_in FROM public.near_misses
+        WHERE tenant = %s AND what = 'finding' AND time >= %s AND time < %s ORDER BY nearness, time, model
+        """,
+        (tenant, begin, end),
+    ).fetchall()
+    by_site: dict[str, list[float]] = {}
+    for site, _, _, model, nearness, _ in rows:
+        if model not in digest.RULED:
+            by_site.setdefault(site, []).append(nearness)
+    expected = sum(digest.expected_false(values, KEPT, NEAR) for values in by_site.values())
+    listed = [
+        {"time": _shown(time, zone), "title": title, "model": model, "one_in": one_in, "severity": None}
+        for _, time, title, model, _, one_in in rows[: digest.NEXT]
+    ]
+    return listed, expected
+
+
+def _learning(connection: Connection, tenant: str, end: dt.datetime, zone: ZoneInfo) -> dict[str, Any] | None:
+    row = connection.execute("SELECT began, until FROM public.learning WHERE tenant = %s AND learning", (tenant,)).fetchone()
+    if row is None:
+        return None
+    return {"began": f"{row[0].astimezone(zone):%d.%m.%Y}", "until": f"{row[1].astimezone(zone):%d.%m.%Y}", "overdue": row[1] <= end}
+
+
+def _drifts(connection: Connection, tenant: str, day: dt.date) -> dict[str, float | None]:
+    rows = connection.execute(
+        """
+        SELECT d.model, array_agg(d.counts) FROM store.deciles AS d JOIN store.shards AS s ON s.shard = d.shard
+        WHERE s.tenant = %s AND d.day = %s GROUP BY d.model
+        """,
+        (tenant, day),
+    ).fetchall()
+    found = {model: digest.drift([sum(column) for column in zip(*many, strict=True)]) for model, many in rows}
+    return {model: None if value is None else round(value, 3) for model, value in found.items()}
