@@ -126,6 +126,15 @@ class Privacy(Struct, frozen=True, forbid_unknown_fields=True):
     dead_letter_public_key: Annotated[str, doc("unreadable records are sealed to it; empty = they are not kept at all")] = ""
 
 
+class Enrichment(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is known of outside addresses: an offline table, read at the start. Nothing is ever downloaded."""
+
+    networks_file: Annotated[
+        str, doc("CSV without header: cidr, provider, region (DE-BW or FR), kind (home, mobile, hosting, relay or nothing); longest match wins")
+    ] = ""
+    home: Annotated[list[str], doc("countries, ISO 3166, that are not abroad")] = msgspec.field(default_factory=lambda: ["DE"])
+
+
 class Page(Struct, frozen=True, forbid_unknown_fields=True):
     """The page with incidents, /metrics, /healthz and /readyz."""
 
@@ -212,6 +221,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     kafka: Kafka | None = None
     database: Database = Database()
     privacy: Privacy = Privacy()
+    enrichment: Enrichment = Enrichment()
     page: Page = Page()
     workdays: Workdays = Workdays()
     budget: Budget = Budget()

@@ -25,7 +25,9 @@ _COUNT, _FORGOTTEN, _RECALLED = (word(CLOCK + i) for i in (1, 2, 3))  # after th
 HABIT_NUMBERS = 4
 _HALF_LIFE = 15 * DAY  # seconds
 _KEPT = 12 * DAY * SECOND  # µs that a habit outlives other idle rows
-Q_NETWORK, Q_HOUR, Q_METHOD, Q_HOST, Q_PAIR, Q_CLASS, Q_CLASSES, Q_REGION, _KNOWN = (np.uint64(0x5EED20 + i) for i in range(9))
+Q_NETWORK, Q_HOUR, Q_METHOD, Q_HOST, Q_PAIR, Q_CLASS, Q_CLASSES, Q_REGION, Q_CHANGE, _KNOWN = (
+    np.uint64(0x5EED20 + i) for i in range(10)
+)
 TENANT = np.uint64(0x7E7A7)
 CLASS = np.uint64(7)  # the lowest bits of a network's name: its kind
 
@@ -84,13 +86,17 @@ def learn_of(m: Habits, about: np.uint64, group: np.uint64, value: np.uint64, t:
 
 @part
 def group_rarity(m: Habits, about: np.uint64, group: np.uint64, tenant: np.uint64, value: np.uint64) -> float:
-    """-log2((G + 4 P) / (n + 4)), P the tenant's share: the less the group is known, the more the tenant speaks for it."""
+    """-log2((G + 4 P) / (n + 4)), P the tenant's share: the less the group is known, the more the tenant speaks for it.
+
+    At most 1 + log2(1 + T), what never having been seen among T account-days can say.
+    """
     mine, all_mine = count(m, question(about, group, value)), count(m, question(about, group, np.uint64(0)))
     everyone, total = count(m, question(about, tenant, value)), count(m, question(about, tenant, np.uint64(0)))
     if value == 0 or mine < 0.0 or all_mine < 0.0 or everyone < 0.0:
         return 0.0
     share = (everyone + 0.5) / (max(everyone, total) + 1.0)
-    return mature(m.clock) * max(0.0, -math.log2((mine + 4.0 * share) / (all_mine + 4.0)))
+    rarity = min(-math.log2((mine + 4.0 * share) / (all_mine + 4.0)), 1.0 + math.log2(1.0 + max(everyone, total)))
+    return mature(m.clock) * max(0.0, rarity)
 
 
 @part
@@ -120,12 +126,13 @@ def _hour_count(m: Habits, about: np.uint64, hour: int) -> float:
 def hour_rarity(m: Habits, group: np.uint64, tenant: np.uint64, place: np.uint64, hour: int) -> float:
     """-log2(8 (K + 20 P) / (n + 20)), K the group's account-days with this hour in this kind of network, P = (K_T + 1/2)/(n_T + 24).
 
-    An hour of a plain working day of eight hours has none.
+    An hour of a plain working day of eight hours has none. A group's silence says no more than the tenant's: without that limit
+    22:30 in a large group was rarer than 03:00 in a small one.
     """
     mine, everyone = question(Q_HOUR, group, place), question(Q_HOUR, tenant, place)
     all_mine, all_everyone = max(0.0, count(m, mine)), max(0.0, count(m, everyone))
     share = (_hour_count(m, everyone, hour) + 0.5) / (all_everyone + 24.0)
-    known = 8.0 * (_hour_count(m, mine, hour) + 20.0 * share) / (all_mine + 20.0)
+    known = max(8.0 * (_hour_count(m, mine, hour) + 20.0 * share) / (all_mine + 20.0), 8.0 * share)
     return mature(m.clock) * max(0.0, -math.log2(known)) * all_everyone / (all_everyone + 24.0)
 
 
@@ -166,3 +173,19 @@ def learn_pair(m: Habits, earlier: np.uint64, network: np.uint64, t: np.int64) -
     """An account-day with both, in this order."""
     learn(m, combine(combine(Q_PAIR, earlier), network), t)
     learn(m, combine(combine(Q_CLASSES, earlier & CLASS), network & CLASS), t)
+
+
+@part
+def change_rarity(m: Habits, earlier: int, whence: int, hour: int) -> float:
+    """-log2((K + 1/2) / (n + 1)), K the tenant's account-days with this change of kinds at this hour, n those with the first kind.
+
+    Home to office at eight is nothing; office to home at eleven is rarer, and office to home to office rarer still.
+    """
+    k = _hour_count(m, question(Q_CHANGE, np.uint64(earlier), np.uint64(whence)), hour)
+    days = max(0.0, count(m, combine(Q_CLASS, np.uint64(earlier))))
+    return mature(m.clock) * max(0.0, -math.log2(min(1.0, (k + 0.5) / (days + 1.0))))
+
+
+@part
+def learn_change(m: Habits, earlier: int, whence: int, hour: int, t: np.int64) -> None:
+    learn(m, combine(question(Q_CHANGE, np.uint64(earlier), np.uint64(whence)), np.uint64(1 + hour)), t)

@@ -20,10 +20,12 @@ from detector.features.hashing import combine
 from detector.features.jit import part, word
 from detector.features.slab import FIRST, Slab
 
-USER_FEATURES = 21
+USER_FEATURES = 22
 # Numbers of an account's day after its clock. A place is (network, time of the last login there, region, abroad).
-_LOGINS, _HOSTS_SUM, _FAILED, _NETWORKS, _SEEN, _HOUR_MASK, _INSIDE, _OUTSIDE, _COUNTED = (word(CLOCK + i) for i in range(1, 10))
-_PAIR, _HERE, _THERE, _HOSTS = (word(CLOCK + i) for i in (10, 11, 15, 19))
+_LOGINS, _HOSTS_SUM, _FAILED, _NETWORKS, _HOUR_MASK, _COUNTED, _PAIR, _TWO, _MOVED, _BACK, _CHANGE, _ARRIVED = (
+    word(CLOCK + i) for i in range(1, 13)
+)
+_HERE, _THERE, _HOSTS = (word(CLOCK + i) for i in (13, 17, 21))
 _S0 = word(0)
 USER_NUMBERS, USER_SKETCHES = int(_HOSTS) + DISTINCT - CLOCK, 4
 _NETWORK_LIST = FIRST + USER_NUMBERS + slab.SKETCH  # the second sketch is a plain list of networks,
@@ -33,6 +35,8 @@ OFFICE, VPN, HOME, MOBILE, RELAY, ABROAD = 1, 2, 3, 4, 6, 7  # kinds of network 
 _TOGETHER, _TRAVEL = 8.0, 12.0  # hours: logins further apart are no contradiction
 _RARE = 7.0  # bits: a host that every hundredth account of the group uses is none of the unusual ones
 _FEW_HOSTS = 4.0
+_INSIDE = np.uint64(0x1451DE)
+_ANYWHERE = np.uint64(0xA77)  # an evening in the office is rare there, but no night
 _WHENCE = np.uint64(0x0FF1CE)
 
 
@@ -55,7 +59,7 @@ def _fade(u: Slab, slot: int, seconds: float, failed: float, logins: float) -> N
 
 @part
 def login(state: Logins, e: Attempts, i: int, source_failures: float, x: NDArray[np.float64]) -> None:
-    """One successful login, into x (21). The habits learn from it unless its source had just failed often."""
+    """One successful login, into x (22). The habits learn from it unless its source had just failed often."""
     u, t = state.users, e.time[i]
     m = habits_of(state)
     slot = slab.slot_of(u, combine(e.user[i], np.uint64(e.epoch[i])), t)
@@ -68,8 +72,9 @@ def login(state: Logins, e: Attempts, i: int, source_failures: float, x: NDArray
     x[11] = u.num[slot, _FAILED]
     x[12] = u.num[slot, _LOGINS]
     x[4] = u.num[slot, _PAIR] = max(u.num[slot, _PAIR], _network_pair(m, u, slot, network))
-    x[6] = _two_places(u, slot, e, i)
-    x[14], x[15] = _movement(u, slot, e, i, network)
+    _movement(m, u, slot, e, i, network)
+    x[6], x[14], x[15] = u.num[slot, _TWO], u.num[slot, _MOVED], u.num[slot, _BACK]
+    x[21] = u.num[slot, _CHANGE]
     _first_seen(m, e, i, x)
     if source_failures < RULE_FAILURES:
         _learn_login(m, e, i, u, slot, network)
@@ -99,7 +104,8 @@ def _tenant(e: Attempts, i: int) -> np.uint64:
 @part
 def _rarities(m: Habits, e: Attempts, i: int, network: np.uint64, x: NDArray[np.float64]) -> None:
     group, tenant = e.group[i], _tenant(e, i)
-    x[0] = habits.hour_rarity(m, group, tenant, _hours_of(e, i), e.hour[i] % 24)
+    hour = e.hour[i] % 24
+    x[0] = min(habits.hour_rarity(m, group, tenant, _hours_of(e, i), hour), habits.hour_rarity(m, group, tenant, _ANYWHERE, hour))
     x[1] = habits.tenant_rarity(m, habits.Q_NETWORK, network)
     x[2] = habits.group_rarity(m, habits.Q_NETWORK, group, habits.TENANT, network)
     x[3] = habits.group_rarity(m, habits.Q_METHOD, group, tenant, e.method[i])
@@ -147,39 +153,40 @@ def _is_place(whence: int) -> bool:
 
 
 @part
-def _two_places(u: Slab, slot: int, e: Attempts, i: int) -> float:
-    """Bits by which this day's last login on the other side, inside or outside, is nearer than eight hours."""
-    if e.network[i] == 0 or not _is_place(int(e.whence[i])):
-        return 0.0
-    inside = e.whence[i] == OFFICE
-    other = u.num[slot, _OUTSIDE] if inside else u.num[slot, _INSIDE]
-    u.num[slot, _INSIDE if inside else _OUTSIDE] = e.time[i]
-    return 0.0 if other == 0.0 else _gap_bits(_TOGETHER, other, e.time[i])
+def _movement(m: Habits, u: Slab, slot: int, e: Attempts, i: int, network: np.uint64) -> None:
+    """The day's largest two places, travel, there and back, and change of place, in bits, into the account's row.
 
-
-@part
-def _movement(u: Slab, slot: int, e: Attempts, i: int, network: np.uint64) -> tuple[float, float]:
-    """(travel, there and back), bits.
-
-    Travel: a login from another region within 12 hours, one of the two abroad. There and back: logins at one place, another
-    place, and the first again within 12 hours; people go home once a day, whoever shares an account with a thief comes back.
+    Two places: logins at two of them within 8 hours; not the day's first arrival at the office, which follows a look into the
+    mail at home. Travel: the same between two regions, one of them abroad, within 12 hours. There and back: logins at one
+    place, another place, and the first again within 12 hours; people go home once a day, whoever shares an account with a
+    thief comes back. Change: how rare the tenant's people change between such kinds of places at this hour. All offices are one place.
     """
     if network == 0 or not _is_place(int(e.whence[i])):
-        return 0.0, 0.0
-    back = travel = 0.0
-    if u.word[slot, _HERE] != network:
-        if u.word[slot, _THERE] == network:
-            back = _gap_bits(_TRAVEL, u.num[slot, _THERE + 1], e.time[i])
+        return
+    t, inside = e.time[i], e.whence[i] == OFFICE
+    place = _INSIDE if inside else network
+    moved = u.word[slot, _HERE] != place
+    if moved:
+        if u.word[slot, _THERE] == place:
+            u.num[slot, _BACK] = max(u.num[slot, _BACK], _gap_bits(_TRAVEL, u.num[slot, _THERE + 1], t))
         for j in range(4):  # the last place becomes the one before
             u.word[slot, _THERE + j] = u.word[slot, _HERE + j]
-        u.word[slot, _HERE] = network
+        u.word[slot, _HERE] = place
         u.word[slot, _HERE + 2] = e.region[i]
-        u.num[slot, _HERE + 3] = 1.0 if e.whence[i] == ABROAD else 0.0
-    u.num[slot, _HERE + 1] = e.time[i]
-    abroad = u.num[slot, _HERE + 3] + u.num[slot, _THERE + 3] > 0.0
-    if abroad and u.word[slot, _THERE] != 0 and u.word[slot, _THERE + 2] != e.region[i]:
-        travel = _gap_bits(_TRAVEL, u.num[slot, _THERE + 1], e.time[i])
-    return travel, back
+        u.num[slot, _HERE + 3] = float(e.whence[i])
+    u.num[slot, _HERE + 1] = t
+    arrival = inside and u.num[slot, _ARRIVED] == 0.0
+    if inside:
+        u.num[slot, _ARRIVED] = 1.0
+    if u.word[slot, _THERE] == 0:
+        return
+    since, earlier = u.num[slot, _THERE + 1], int(u.num[slot, _THERE + 3])
+    if not arrival:
+        u.num[slot, _TWO] = max(u.num[slot, _TWO], _gap_bits(_TOGETHER, since, t))
+    if (earlier == ABROAD or e.whence[i] == ABROAD) and u.word[slot, _THERE + 2] != u.word[slot, _HERE + 2]:
+        u.num[slot, _MOVED] = max(u.num[slot, _MOVED], _gap_bits(_TRAVEL, since, t))
+    if moved:
+        u.num[slot, _CHANGE] = max(u.num[slot, _CHANGE], habits.change_rarity(m, earlier, int(e.whence[i]), e.hour[i] % 24))
 
 
 @part
@@ -204,11 +211,15 @@ def _learn_login(m: Habits, e: Attempts, i: int, u: Slab, slot: int, network: np
     t, group, tenant = e.time[i], e.group[i], _tenant(e, i)
     if network != 0:
         _note_network(m, u, slot, e, i, network)
+    earlier = int(u.num[slot, _THERE + 3])
+    if earlier != 0 and u.num[slot, _HERE + 1] == t and _first_today(u, slot, combine(u.word[slot, _THERE], u.word[slot, _HERE])):
+        habits.learn_change(m, earlier, int(e.whence[i]), e.hour[i] % 24, t)
     hour = np.int64(1) << (e.hour[i] % 24)
     if np.int64(u.num[slot, _HOUR_MASK]) & hour == 0:
         u.num[slot, _HOUR_MASK] = np.int64(u.num[slot, _HOUR_MASK]) | hour
         for whom in (group, tenant):
             habits.learn_hour(m, whom, _hours_of(e, i), e.hour[i] % 24, t)
+            habits.learn_hour(m, whom, _ANYWHERE, e.hour[i] % 24, t)
     for about, value in ((habits.Q_METHOD, e.method[i]), (habits.Q_HOST, e.host[i])):
         if value != 0 and _first_today(u, slot, combine(about, value)):
             for whom in (group, tenant):

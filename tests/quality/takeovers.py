@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from detector.decode import ecs
 from detector.features import FeatureState, step
+from detector.features.calendar import Calendar
 from detector.features.state import dump, load
 from detector.features.table import ModelTable, read_all
 from detector.privacy.siphash import mix
@@ -30,9 +31,10 @@ ROOT = Path(__file__).parent.parent.parent
 ALL_TABLES = read_all(ROOT / "models")
 TABLE = ALL_TABLES["auth-user"]
 HOUR = 3_600_000_000
-SHIFT = HOUR  # the wall is an hour ahead of UTC all winter; the town has no summer
+SHIFT = HOUR  # the wall is an hour ahead of UTC all winter
 CALIBRATION, TEST = range(15, 30), range(30, DAYS)
 FALSE_PER_1000 = 0.6
+TOGETHER = 3  # attacks in one replay of a day
 MODES = ("none", "first-seen")
 
 
@@ -136,24 +138,27 @@ def run(seed: int, mode: str, per_day: int = 27) -> Run:
             victims = r.sample([i for i in range(PEOPLE) if i in here], per_day * 3 // 4) if day % 7 < 5 else []
             victims += r.sample([i for i in range(PEOPLE) if i not in here], per_day - len(victims))
             first = len(active)
-            attacks = [(login, first + k) for k, who_ in enumerate(victims) for login in episode(town, kind, who_, day, r)]
             active += [v in here for v in victims]
             of_kind += [KINDS.index(kind)] * per_day
-            parts.append(_attacked(town, honest, attacks, {v: first + k for k, v in enumerate(victims)}, day, mode, before))
+            for k in range(0, per_day, TOGETHER):
+                attacks = {v: (first + k + j, episode(town, kind, v, day, r)) for j, v in enumerate(victims[k : k + TOGETHER])}
+                parts.append(_attacked(town, [login for login in honest if login.who in attacks], attacks, day, mode, before))
     X, account, day_, number = (np.concatenate([part[j] for part in parts]) for j in range(4))
     return Run(X, account, day_, number, np.array(active), np.array(of_kind), np.array([len(d) for d in town.days]))
 
 
 def _attacked(
-    town: Town, honest: list[Login], attacks: list[tuple[Login, int]], number: dict[int, int], day: int, mode: str, before: dict[str, NDArray[np.generic]],
+    town: Town, honest: list[Login], attacks: dict[int, tuple[int, list[Login]]], day: int, mode: str, before: dict[str, NDArray[np.generic]],
 ) -> tuple[F64, I64, I64, I64]:  # fmt: skip
-    """Rows of the attacked accounts from their attack on; the day begins from the memory that it had without attacks."""
-    start: dict[int, float] = {}
-    for login, _ in attacks:
-        start[login.who] = min(login.at, start.get(login.who, login.at))
-    logins = sorted([*honest, *(login for login, _ in attacks)])
-    state = load({name: array.copy() for name, array in before.items()}, "Europe/Berlin")
+    """Rows of attacked accounts from their attack on; `honest` are their own logins of the day.
+
+    Habits are those of the morning, so that what others do that day is left out: a night in which a town is attacked 27 times
+    would make such nights usual.
+    """
+    start = {who: logins[0].at for who, (_, logins) in attacks.items()}
+    logins = sorted([*honest, *(login for _, of_one in attacks.values() for login in of_one)])
+    state = load({name: array.copy() for name, array in before.items()}, Calendar.of("Europe/Berlin"))
     rows = step(state, frame(town, logins, day, mode), ALL_TABLES)["auth-user"]
-    keep = np.array([login.who in start and login.at >= start[login.who] for login in logins])[rows.row]
+    keep = np.array([login.at >= start[login.who] for login in logins])[rows.row]
     who = np.array([login.who for login in logins])[rows.row[keep]]
-    return rows.X[keep], who, np.full(len(who), day), np.array([number[w] for w in who.tolist()], np.int64)
+    return rows.X[keep], who, np.full(len(who), day), np.array([attacks[w][0] for w in who.tolist()], np.int64)

@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 PEOPLE, GROUPS, DAYS, HOSTS = 2_000, 40, 45, 300
-FIRST_DAY = 20_514  # Monday 2026-03-02, days since 1970; a day of the town is a token epoch, 05:00 to 05:00
+FIRST_DAY = 20_458  # Monday 2026-01-05, days since 1970; a day of the town is a token epoch, 05:00 to 05:00
 COMMON = 12  # hosts that everybody uses
 DOMESTIC, MOBILE, SITES = 60, 3, 3
 _STATES = ("DE-BW", "DE-BY", "DE-HE", "DE-RP")
@@ -43,7 +43,7 @@ def _nets() -> list[Net]:
     homes = [Net("", f"AS6{i:04d} Netz {i}", _STATES[0] if i % 4 != 3 else _STATES[1 + i // 4 % 3], "home") for i in range(DOMESTIC)]
     mobile = [Net("", f"AS7{i:04d} Funk {i}", "DE", "mobile") for i in range(MOBILE)]
     relays = [Net("", f"AS8{i:04d} Relay {i}", "DE", "relay") for i in range(2)]
-    hosting = [Net("", f"AS9{i:04d} Rechenzentrum {i}", ("DE", "NL")[i % 2], "hosting") for i in range(6)]
+    hosting = [Net("", f"AS9{i:04d} Rechenzentrum {i}", ("DE", "NL")[i % 2], ("hosting", "abroad")[i % 2]) for i in range(6)]
     abroad = [Net("", f"AS{20000 + i} {_country(i)}", _country(i), "abroad") for i in range(150)]
     return [*office, Net("vpn", "", "", "vpn"), *homes, *mobile, *relays, *hosting, *abroad]
 
@@ -137,10 +137,10 @@ class Town:
         r, weekday, now = self._r, day % 7, 24 * day
         away = p.trip[0] <= day <= p.trip[1]
         if p.admin and r.random() < 0.06:
-            self._outside(out, who, p, now + 5 + r.uniform(14, 23.9), p.home, r.randint(1, 3), 0.6)
+            self._outside(out, who, p, now + 5 + r.uniform(14, 23.5), p.home, r.randint(1, 3), 0.6)
         if p.phone >= 0 and r.random() < p.phone_rate * (1 if weekday < 5 else 0.4):
             for _ in range(r.randint(1, 3)):
-                at = min(max(r.gauss(14, 5), 5.3), 28)
+                at = min(max(r.gauss(14, 4), 5.3), 28)
                 at_home = not away and (weekday >= 5 or at < p.begins - 0.7 or at > p.begins + p.hours + 1.5)
                 net = p.relay if p.relay >= 0 and r.random() < 0.5 else p.home if at_home and r.random() < 0.6 else p.phone
                 out.append(Login(now + at, who, net, r.randrange(4), "mfa"))
@@ -178,17 +178,24 @@ class Town:
 
     def _office_day(self, out: list[Login], who: int, p: Person, begin: float, end: float) -> None:
         r = self._r
+        now = 24 * int((begin - 5) // 24)
         site = p.site if r.random() > 0.04 else r.randrange(SITES)
         if r.random() < p.early:
             gap = max(r.lognormvariate(-0.3, 0.45), 0.25)
-            out.append(Login(max(begin - gap, 24 * (begin // 24) + 5.05), who, p.home, r.randrange(4), "mfa"))
+            out.append(Login(max(begin - gap, now + 5.05), who, p.home, r.randrange(4), "mfa"))
+        if r.random() < 0.03:  # the children come from school: half a day here, half at home
+            noon = begin + (end - begin) * r.uniform(0.35, 0.65)
+            self._inside(out, who, p, begin, noon, site)
+            self._outside(out, who, p, noon + max(r.lognormvariate(-0.35, 0.5), 0.2), p.home, 3, end - noon)
+            return
         move = begin + 0.6 * (end - begin) if r.random() < 0.02 else end  # to another site after noon
         self._inside(out, who, p, begin, move, site)
         if move < end:
             self._inside(out, who, p, move + 0.4, end, r.randrange(SITES))
-        if r.random() < 0.09:
+        evening = end + max(r.lognormvariate(0.3, 0.7), 0.3)
+        if r.random() < 0.09 and evening < now + 28.5:
             net = p.home if r.random() > 0.02 else self._elsewhere()
-            self._outside(out, who, p, end + max(r.lognormvariate(0.3, 0.7), 0.3), net, r.randint(1, 2), 0.5)
+            self._outside(out, who, p, evening, net, r.randint(1, 2), 0.5)
 
     def _inside(self, out: list[Login], who: int, p: Person, begin: float, end: float, site: int) -> None:
         r = self._r
@@ -201,11 +208,12 @@ class Town:
     def _outside(self, out: list[Login], who: int, p: Person, begin: float, net: int, n: int, hours: float) -> None:
         """Dial-in from a provider, then logins through the VPN, now and then a cloud service directly."""
         r = self._r
-        last = 24 * int((begin - 5) // 24) + 28.95
-        out.append(Login(min(begin, last), who, net, 0, "mfa"))
+        last = 24 * int((begin - 5) // 24) + 28.95  # a day is an epoch
+        out.append(Login(begin, who, net, 0, "mfa"))
         for _ in range(n):
-            at = min(begin + 0.02 + r.random() * max(hours, 0.1), last)
-            out.append(Login(at, who, net, r.randrange(4), "mfa") if r.random() < 0.3 else Login(at, who, VPN, self._host(p), "kerberos"))
+            at = begin + 0.02 + r.random() * max(hours, 0.1)
+            if at < last:
+                out.append(Login(at, who, net, r.randrange(4), "mfa") if r.random() < 0.3 else Login(at, who, VPN, self._host(p), "kerberos"))
 
     def _host(self, p: Person) -> int:
         r = self._r
