@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.features import bloom, slab
-from detector.features.counters import BASE, HOUR, TEN, decayed, distinct, elapsed, fading, mature
+from detector.features.counters import BASE, BEFORE, HOUR, NOW, TEN, decayed, distinct, elapsed, fading, mature
 from detector.features.hashing import combine
 from detector.features.jit import once, part, word
 from detector.features.network import ARRIVED, OUTSIDE, USUAL_NEW, Flows, Network
@@ -29,9 +29,9 @@ def _arrivals(s: Slab, clock: NDArray[np.int64], network: np.uint64, t: np.int64
     slot = slab.slot_of(s, network, t)
     seconds = elapsed(s, slot, t)
     count = distinct(s, slot, ARRIVED, _S0, t, TEN, source)
-    watched = max(0.0, (clock[0] - clock[2]) / 3.6e9)
-    known = 1.0 - float(np.exp2(-watched / BASE))
-    a_day = 24.0 * 0.6931471805599453 * float(s.num[slot, USUAL_NEW]) / (BASE * max(known, 1e-9))
+    known = 1.0 - float(np.exp2(-max(0.0, (clock[0] - clock[2]) / 3.6e9) / BASE))
+    usual = max(0.0, float(s.num[slot, USUAL_NEW] - s.num[slot, ARRIVED + NOW] - s.num[slot, ARRIVED + BEFORE]))  # without the present ones
+    a_day = 24.0 * 0.6931471805599453 * usual / (BASE * max(known, 1e-9))
     flood = count * mature(clock) > FLOOD + _DAYS * a_day
     decayed(s, slot, USUAL_NEW, seconds, fading(seconds, BASE * HOUR), 0.0 if flood else 1.0)
     return count, flood
