@@ -20,12 +20,12 @@ from detector.features.hashing import combine
 from detector.features.jit import part, word
 from detector.features.slab import FIRST, Slab
 
-USER_FEATURES = 22
+USER_FEATURES = 23
 # Numbers of an account's day after its clock. A place is (network, time of the last login there, region, abroad).
 _LOGINS, _HOSTS_SUM, _FAILED, _NETWORKS, _HOUR_MASK, _COUNTED, _PAIR, _TWO, _MOVED, _BACK, _CHANGE, _ARRIVED = (
     word(CLOCK + i) for i in range(1, 13)
 )
-_HERE, _THERE, _HOSTS = (word(CLOCK + i) for i in (13, 17, 21))
+_NEW, _HERE, _THERE, _HOSTS = (word(CLOCK + i) for i in (13, 15, 19, 23))
 _S0 = word(0)
 USER_NUMBERS, USER_SKETCHES = int(_HOSTS) + DISTINCT - CLOCK, 4
 _NETWORK_LIST = FIRST + USER_NUMBERS + slab.SKETCH  # the second sketch is a plain list of networks,
@@ -35,6 +35,7 @@ OFFICE, VPN, HOME, MOBILE, RELAY, ABROAD = 1, 2, 3, 4, 6, 7  # kinds of network 
 _TOGETHER, _TRAVEL = 8.0, 12.0  # hours: logins further apart are no contradiction
 _RARE = 7.0  # bits: a host that every hundredth account of the group uses is none of the unusual ones
 _FEW_HOSTS = 4.0
+_NEW_BITS = 3.0  # never seen on at least three days
 _INSIDE = np.uint64(0x1451DE)
 _ANYWHERE = np.uint64(0xA77)  # an evening in the office is rare there, but no night
 _WHENCE = np.uint64(0x0FF1CE)
@@ -59,7 +60,7 @@ def _fade(u: Slab, slot: int, seconds: float, failed: float, logins: float) -> N
 
 @part
 def login(state: Logins, e: Attempts, i: int, source_failures: float, x: NDArray[np.float64]) -> None:
-    """One successful login, into x (22). The habits learn from it unless its source had just failed often."""
+    """One successful login, into x (23). The habits learn from it unless its source had just failed often."""
     u, t = state.users, e.time[i]
     m = habits_of(state)
     slot = slab.slot_of(u, combine(e.user[i], np.uint64(e.epoch[i])), t)
@@ -75,7 +76,7 @@ def login(state: Logins, e: Attempts, i: int, source_failures: float, x: NDArray
     _movement(m, u, slot, e, i, network)
     x[6], x[14], x[15] = u.num[slot, _TWO], u.num[slot, _MOVED], u.num[slot, _BACK]
     x[21] = u.num[slot, _CHANGE]
-    _first_seen(m, e, i, x)
+    _first_seen(m, u, slot, e, i, x)
     if source_failures < RULE_FAILURES:
         _learn_login(m, e, i, u, slot, network)
     x[5] = u.num[slot, _NETWORKS]
@@ -190,19 +191,29 @@ def _movement(m: Habits, u: Slab, slot: int, e: Attempts, i: int, network: np.ui
 
 
 @part
-def _first_seen(m: Habits, e: Attempts, i: int, x: NDArray[np.float64]) -> None:
-    """How new provider, region (if abroad) and time of day are to the account, bits; then the day is noted."""
+def _first_seen(m: Habits, u: Slab, slot: int, e: Attempts, i: int, x: NDArray[np.float64]) -> None:
+    """How new the day's provider, its region (if abroad) and the time of day are to the account, bits; then the day is noted.
+
+    The rule's form: a new provider alone is no news (31 people of 2,000 have one every day), but together with anything else a
+    little odd it is. So `new_and_odd` sums what else is odd about the day, and is 0 while no provider is new.
+    """
     account = e.seen[i, 0]
     if account == 0:
         return
+    outside = e.whence[i] != OFFICE and e.whence[i] != VPN
     known = firstseen.days(m.now, m.before, account)
     for j in range(1, 4):
         if e.seen[i, j] != 0:
-            x[17 + j] = firstseen.novelty(firstseen.days(m.now, m.before, e.seen[i, j]), known)
+            new = firstseen.novelty(firstseen.days(m.now, m.before, e.seen[i, j]), known)
             firstseen.note(m.now, e.seen[i, j], e.epoch[i])
-    if e.whence[i] != ABROAD:
-        x[19] = 0.0
+            if j == 3:
+                x[20] = new
+            elif outside and (j == 1 or e.whence[i] == ABROAD):
+                u.num[slot, _NEW + j - 1] = max(u.num[slot, _NEW + j - 1], new)
     firstseen.note(m.now, account, e.epoch[i])
+    x[18], x[19] = u.num[slot, _NEW], u.num[slot, _NEW + 1]
+    if x[18] >= _NEW_BITS:
+        x[22] = x[0] + 0.5 * x[4] + x[6] + x[15] + x[21]
 
 
 @part

@@ -119,7 +119,7 @@ def _seen(who: I64, net: I64, time: I64, inside: NDArray[np.bool_]) -> dict[str,
 
 
 def run(seed: int, mode: str, per_day: int = 27) -> Run:
-    """All honest rows of calibration and test days, and those of `per_day` episodes of each kind on each test day."""
+    """All honest rows of calibration and test days, and those of `per_day` episodes of each kind on each working day of the test."""
     town, r = Town(seed), random.Random(seed + 7_000)
     state = FeatureState.fresh(100_000)
     parts: list[tuple[F64, I64, I64, I64]] = []
@@ -127,16 +127,15 @@ def run(seed: int, mode: str, per_day: int = 27) -> Run:
     of_kind: list[int] = []
     for day, honest in enumerate(town.days):
         before = dump(state)
-        before = {name: array.copy() for name, array in before.items()} if day in TEST else {}
+        before = {name: array.copy() for name, array in before.items()} if day in TEST and day % 7 < 5 else {}
         events = frame(town, honest, day, mode)
         rows = step(state, events, ALL_TABLES)["auth-user"]
         who = np.array([login.who for login in honest])[rows.row]
         if day >= CALIBRATION.start:
             parts.append((rows.X, who, np.full(len(who), day), np.full(len(who), -1)))
-        for kind in KINDS if day in TEST else ():
-            here = {login.who for login in honest}
-            victims = r.sample([i for i in range(PEOPLE) if i in here], per_day * 3 // 4) if day % 7 < 5 else []
-            victims += r.sample([i for i in range(PEOPLE) if i not in here], per_day - len(victims))
+        here = {login.who for login in honest}
+        for kind in KINDS if day in TEST and day % 7 < 5 else ():
+            victims = r.sample(range(PEOPLE), per_day)
             first = len(active)
             active += [v in here for v in victims]
             of_kind += [KINDS.index(kind)] * per_day
