@@ -139,9 +139,9 @@ def source(state: Logins, e: Attempts, i: int, attempts: float, novelty: float, 
     x[14] = novelty
     # Where a source never succeeded and its network is foreign, little is much; where it is at home, a forgotten password is not.
     strange = 0.0 if bloom.known(state.now, state.before, combine(KNOWN_SUCCESS, e.source[i])) else novelty / 8.0
-    # From the fifth failure and the third spell on: nobody at home fails so from abroad, but once or twice is no sign yet.
-    x[15] = max(0.0, math.log2((1.0 + x[3]) / 5.0)) * strange
-    x[16] = max(0.0, math.log2((1.0 + x[12]) / 3.0)) * strange
+    # From the third failure and the second spell on: nobody at home fails so from abroad, but once or twice is no sign yet.
+    x[15] = max(0.0, math.log2((1.0 + x[3]) / 3.0)) * strange
+    x[16] = max(0.0, math.log2((1.0 + x[12]) / 2.0)) * strange
     if e.inside[i] & NOBODY != 0:  # a machine's own log without an address: its users share these counters
         for k in (12, 13, 15, 16):
             x[k] = 0.0

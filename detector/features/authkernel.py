@@ -23,15 +23,15 @@ _NO_SOURCE = np.uint64(0xA0)
 
 
 def fresh(limit: int) -> Logins:
-    """Nothing seen yet; at most `limit` entities of each kind."""
-    a = authentication
+    """Nothing seen yet. Of `limit` entities at most a quarter are sources and an eighth are accounts of a day."""
+    a, half, quarter = authentication, max(limit // 2, 1), max(limit // 4, 1)
     return Logins(
-        sessions=slab.fresh(a.SESSION_NUMBERS, 0, limit),
-        sources=slab.fresh(a.SOURCE_NUMBERS, a.SOURCE_SKETCHES, limit),
-        services=slab.fresh(a.SERVICE_NUMBERS, a.SERVICE_SKETCHES, limit),
-        targets=slab.fresh(a.TARGET_NUMBERS, 0, limit),
-        users=slab.fresh(logins.USER_NUMBERS, logins.USER_SKETCHES, limit),
-        habits=slab.fresh(habits.HABIT_NUMBERS, 0, limit),
+        sessions=slab.fresh(a.SESSION_NUMBERS, 0, quarter),
+        sources=slab.fresh(a.SOURCE_NUMBERS, a.SOURCE_SKETCHES, quarter),
+        services=slab.fresh(a.SERVICE_NUMBERS, a.SERVICE_SKETCHES, max(limit // 16, 1)),
+        targets=slab.fresh(a.TARGET_NUMBERS, 0, quarter),
+        users=slab.fresh(logins.USER_NUMBERS, logins.USER_SKETCHES, max(limit // 8, 1)),
+        habits=slab.fresh(habits.HABIT_NUMBERS, 0, half),
         now=bloom.fresh(),
         before=bloom.fresh(),
         clock=np.zeros(3, np.int64),

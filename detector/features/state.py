@@ -65,7 +65,7 @@ class FeatureState:
 
     @classmethod
     def fresh(cls, entities: int = 500_000, calendar: Calendar = BERLIN) -> FeatureState:
-        """Nothing seen yet; at most `entities` addresses and pairs are held, and as many sources and accounts of logins."""
+        """Nothing seen yet; `entities` addresses and pairs are held at most, and half as many sources and accounts of logins."""
         return cls(network.fresh(entities), authkernel.fresh(entities), calendar)
 
 

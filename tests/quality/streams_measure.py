@@ -20,7 +20,7 @@ from detector.features.calendar import Calendar
 from detector.features.table import ModelTable
 from detector.judge.core import ShardState, judge
 from detector.judge.findings import Changes
-from detector.judge.flags import flagged
+from detector.judge.flags import Times, flagged
 from detector.judge.models import Scored
 from detector.records import Records
 from tests.quality import streams_profile
@@ -76,7 +76,7 @@ def _placed(stream: Stream, events: pl.DataFrame, vectors: Mapping[str, Rows]) -
 
 def hits(run: Replayed, candidate: Candidate, scored: Mapping[str, Scored]) -> NDArray[np.bool_]:
     """Which events some model flags; each of them stands in an incident's evidence."""
-    flags, _ = flagged(run.events, scored, candidate.models, 0)
+    flags = flagged(run.events, scored, candidate.models, Times.of(run.events, 0))
     found = np.zeros(len(run.events), np.bool_)
     if flags is not None:
         found[flags.event] = True
@@ -145,10 +145,7 @@ def _incidents(run: Replayed, candidate: Candidate, scored: Mapping[str, Scored]
 
 def _starts(changes: Changes) -> list[tuple[str, int]]:
     """(incident, opened in µs) of everything that would stand in a day's list."""
-    episodes = getattr(changes, "episodes", ())
-    if len(episodes) > 0:
-        return [(episode.incident, episode.opened) for episode in episodes]
-    return [(incident.id, incident.opened) for incident in changes.opened]
+    return [(episode.incident, episode.opened) for episode in changes.episodes]
 
 
 def _whose(run: Replayed, event: int) -> str:
