@@ -126,6 +126,15 @@ class Privacy(Struct, frozen=True, forbid_unknown_fields=True):
     dead_letter_public_key: Annotated[str, doc("unreadable records are sealed to it; empty = they are not kept at all")] = ""
 
 
+class Enrichment(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is known of outside addresses: an offline table, read at the start. Nothing is ever downloaded."""
+
+    networks_file: Annotated[
+        str, doc("CSV without header: cidr, provider, region (DE-BW or FR), kind (home, mobile, hosting, relay or nothing); longest match wins")
+    ] = ""
+    home: Annotated[list[str], doc("countries, ISO 3166, that are not abroad")] = msgspec.field(default_factory=lambda: ["DE"])
+
+
 class Page(Struct, frozen=True, forbid_unknown_fields=True):
     """The page with incidents, /metrics, /healthz and /readyz."""
 
@@ -169,7 +178,19 @@ class Suppression(Struct, frozen=True, forbid_unknown_fields=True):
 class Watch(Struct, frozen=True, forbid_unknown_fields=True):
     """Türmer watches itself and the devices it hears from; see docs/watch.md."""
 
-    canary: Annotated[bool, doc("once a day a rehearsed attack in a reserved tenant, through the topic tuermer.canary, must be found")] = True
+    canary: Annotated[bool, doc("once a day a rehearsed attack in a reserved tenant, through the topic tuermer.canary, must be found")] = (
+        True
+    )
+
+
+class Workdays(Struct, frozen=True, forbid_unknown_fields=True):
+    """Days on which other hours are usual; a change counts for what is learnt from the next start on."""
+
+    state: Annotated[
+        Literal["", "BB", "BE", "BW", "BY", "HB", "HE", "HH", "MV", "NI", "NW", "RP", "SH", "SL", "SN", "ST", "TH"],
+        doc("federal state whose public holidays are like Sundays; empty = those of all Germany"),
+    ] = ""
+    school_holidays: Annotated[list[str], doc(".ics files; working days in them are a kind of their own")] = []
 
 
 class State(Struct, frozen=True, forbid_unknown_fields=True):
@@ -200,7 +221,9 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     kafka: Kafka | None = None
     database: Database = Database()
     privacy: Privacy = Privacy()
+    enrichment: Enrichment = Enrichment()
     page: Page = Page()
+    workdays: Workdays = Workdays()
     budget: Budget = Budget()
     watch: Watch = Watch()
     state: State = State()

@@ -36,6 +36,10 @@ TEXT = (
     "observer.name",  # the device that wrote the line
     "authentication.method",  # password | publickey | kerberos | ntlm | mfa | … (our one extension)
     "log.topic",  # provenance
+    # What kind of network a login comes from; filled by privacy for logins, from [[networks]] and [enrichment].
+    "source.as.organization.name",  # the provider of an outside address
+    "source.geo.region_iso_code",  # DE-BW, or the country alone
+    "source.kind",  # office | vpn | home | mobile | hosting | relay | abroad (our extension)
 )
 ADDRESS = ("source.ip", "destination.ip")  # each as .hi .lo (UInt64, network order, IPv4 as ::ffff:a.b.c.d) and .kind
 INTEGER: Mapping[str, pl.DataType] = {
@@ -72,6 +76,9 @@ NAMES: tuple[str, ...] = (
     *KEY,
     *PROVENANCE,
 )
+
+# Columns that messages of an earlier version lack; there they are absent. `tuermer.events` keeps messages for 72 hours.
+ADDED = frozenset(("source.as.organization.name", "source.geo.region_iso_code", "source.kind"))
 
 Text = tuple[NDArray[np.integer], Sequence[str]]  # codes (n), distinct values; values[0] == ""
 
@@ -165,8 +172,10 @@ def to_arrow(frame: pl.DataFrame) -> bytes:
 
 
 def from_arrow(message: bytes) -> pl.DataFrame:
-    """The event frame of one message; raises ValueError when its columns are not the event columns."""
-    frame = pl.read_ipc_stream(io.BytesIO(message))
-    if tuple(frame.columns) != NAMES:
+    """The event frame of one message; raises ValueError when its columns are neither today's nor an earlier version's."""
+    read = pl.read_ipc_stream(io.BytesIO(message))
+    if tuple(read.columns) == NAMES:
+        return read
+    if tuple(read.columns) != tuple(name for name in NAMES if name not in ADDED):
         raise ValueError("a message in tuermer.events has other columns than this version's events")
-    return frame
+    return frame(len(read), {series.name: series for series in read})

@@ -14,33 +14,34 @@ from numpy.typing import NDArray
 
 from detector.features import bloom, slab
 from detector.features.bloom import Bloom
-from detector.features.counters import DAY, DISTINCT, HOUR, MINUTE, SECOND, TEN, decayed, distinct, elapsed, fading
+from detector.features.counters import BASE, DAY, DISTINCT, HOUR, MINUTE, SECOND, TEN, decayed, distinct, elapsed, fading, growth
 from detector.features.hashing import combine
-from detector.features.jit import part, word
+from detector.features.jit import part, piece, word
 from detector.features.slab import Slab
 
-SUCCESS, FAILURE = 1, 2
-SOURCE_FEATURES, SERVICE_FEATURES = 12, 6
+SUCCESS, FAILURE, RESUMED = 1, 2, 3  # RESUMED: no attempt, but whoever failed has been let on
+NOBODY = 4  # bit of `Attempts.inside`: the event names no source
+SOURCE_FEATURES, SERVICE_FEATURES = 19, 6
 MIN_SOURCES = 10  # of a service within a day, before it is scored
 RULE_FAILURES = 5  # since the source's last success: a success after so many is urgent
 RULE_FAILURES_INSIDE = 20  # a client's address is a token of one day, so every morning it "never succeeded": mistyping is no alarm
 _SPELL = 300.0  # quiet seconds that end a spell
 _SESSION = 3600.0  # idle seconds after which a connection's key may mean another connection
-_BASE = 72.0  # hours of the service's memory
 
 # Numbers of a source; the first is its clock.
 CLOCK = slab.FIRST
-_FAILURES, _ATTEMPTS, SINCE, _SPELLS, _LAST, _BEGAN, _USERS = (word(CLOCK + i) for i in (1, 5, 6, 7, 8, 9, 10))
-_HOSTS = word(_USERS + 2 * DISTINCT)
-_S0, _S1, _S2 = (word(i) for i in range(3))  # sketches
-SOURCE_NUMBERS, SOURCE_SKETCHES = int(_HOSTS) + DISTINCT - CLOCK, 3
+_FAILURES, _ATTEMPTS, SINCE, _SPELLS, _LAST, _BEGAN, _USUAL, _BORN = (word(CLOCK + i) for i in (1, 5, 7, 8, 9, 10, 11, 12))
+_COUNTS = word(CLOCK + 13)
+_DISTINCTS = 6
+_S = word(0)  # the first sketch
+SOURCE_NUMBERS, SOURCE_SKETCHES = 13 + _DISTINCTS * DISTINCT, _DISTINCTS
 # Numbers of a service (host or application) and of an account there.
-_NEW, _NEW_BASE, _FIRST_NEW, _TRIES, _TRIES_BASE, _GROWING, _SOURCES = (word(CLOCK + i) for i in (1, 4, 5, 6, 7, 8, 9))
+_NEW, _NEW_BASE, _FIRST_NEW, _TARGETED, _TARGETED_BASE, _GROWING, _SOURCES = (word(CLOCK + i) for i in (1, 4, 5, 6, 7, 8, 9))
 SERVICE_NUMBERS, SERVICE_SKETCHES = int(_SOURCES) + DISTINCT - CLOCK, 1
 _ARRIVED, _ARRIVED_BASE, _WATCHED, _MARKED = (word(CLOCK + i) for i in (1, 2, 3, 5))  # of an account
 TARGET_NUMBERS = 6
 SESSION_NUMBERS = 10  # clock, counts of kinds 0..7, successes
-_KNOWN_SOURCE, KNOWN_SUCCESS, _KNOWN_TARGET, _KNOWN_HOME = (np.uint64(0x5EED10 + i) for i in range(4))
+_KNOWN_SOURCE, KNOWN_SUCCESS, _KNOWN_TARGET, _KNOWN_HOME, _KNOWN_ACCOUNT = (np.uint64(0x5EED10 + i) for i in range(5))
 
 
 class Logins(NamedTuple):
@@ -62,15 +63,18 @@ class Attempts(NamedTuple):
 
     time: NDArray[np.int64]
     source: NDArray[np.uint64]
-    inside: NDArray[np.uint8]
-    network: NDArray[np.uint64]  # configured network, or the address's /16 or /32
-    place: NDArray[np.uint64]  # configured network, 0 outside: the kind of network for the hours
+    inside: NDArray[np.uint8]  # bits: the source is inside; there is no source
+    network: NDArray[np.uint64]  # configured network, outside the provider, or the address's /16 or /32
+    whence: NDArray[np.uint8]  # the kind of network, 0..7, see authkernel.WHENCE
+    region: NDArray[np.uint64]  # of an outside address, 0 where unknown
     host: NDArray[np.uint64]
     user: NDArray[np.uint64]
+    service: NDArray[np.uint64]  # that a ticket was asked for, else 0
     group: NDArray[np.uint64]
+    machine: NDArray[np.uint8]  # 1: a service or machine account
     method: NDArray[np.uint64]
     by_key: NDArray[np.uint8]  # public key or certificate
-    outcome: NDArray[np.uint8]  # 0 = no attempt
+    outcome: NDArray[np.uint8]  # SUCCESS, FAILURE or RESUMED; 0 = nothing of these
     session: NDArray[np.uint64]
     kind: NDArray[np.uint8]
     reports: NDArray[np.uint16]  # how many attempts the line itself claims
@@ -79,10 +83,10 @@ class Attempts(NamedTuple):
     seen: NDArray[np.uint64]  # (n, 4): account, provider, region, band; 0 without such a memory
 
 
-@part
+@piece
 def new_attempts(state: Logins, e: Attempts, i: int) -> float:
     """How many attempts event i adds to those already reported for its connection."""
-    if e.outcome[i] == 0:
+    if e.outcome[i] == 0 or e.outcome[i] == RESUMED:
         return 0.0
     count = float(max(1, int(np.int64(e.reports[i]))))
     if e.session[i] == 0 or e.kind[i] == 0:
@@ -108,31 +112,54 @@ def _grown(s: Slab, slot: int, place: int, count: float) -> float:
     return max(0.0, float(s.num[slot, place]) - largest)
 
 
-@part
+@piece
 def source(state: Logins, e: Attempts, i: int, attempts: float, novelty: float, x: NDArray[np.float64]) -> int:
-    """The source's counters after event i, into x (12); a success shows what went before it. Returns the slot."""
+    """The source's counters after event i, into x (19); a success shows what went before it. Returns the slot."""
     s, t = state.sources, e.time[i]
     slot = slab.slot_of(s, e.source[i], t)
     seconds = elapsed(s, slot, t)
     failed = attempts if e.outcome[i] == FAILURE else 0.0
+    if s.num[slot, _BORN] == 0.0:
+        s.num[slot, _BORN] = t
     if failed > 0.0:
         _note_failures(s, slot, t, failed)
+    if e.outcome[i] == RESUMED:
+        _forgive(s, slot)
+    ten, hour = fading(seconds, TEN), fading(seconds, HOUR)
     x[0] = decayed(s, slot, _FAILURES, seconds, fading(seconds, MINUTE), failed)
-    ten = fading(seconds, TEN)
     x[1] = decayed(s, slot, _FAILURES + 1, seconds, ten, failed)
-    x[2] = decayed(s, slot, _FAILURES + 2, seconds, fading(seconds, HOUR), failed)
+    x[2] = decayed(s, slot, _FAILURES + 2, seconds, hour, failed)
     x[3] = decayed(s, slot, _FAILURES + 3, seconds, fading(seconds, DAY), failed)
     x[4] = decayed(s, slot, _ATTEMPTS, seconds, ten, attempts)
-    user = e.user[i] if failed > 0.0 else np.uint64(0)
-    x[5] = distinct(s, slot, _USERS, _S0, t, HOUR, user)
-    x[6] = distinct(s, slot, _USERS + DISTINCT, _S1, t, DAY, user)
-    x[7] = distinct(s, slot, _HOSTS, _S2, t, DAY, e.host[i])
-    x[8] = s.num[slot, SINCE]
-    x[9] = s.num[slot, _SPELLS]
-    x[10] = (t - s.num[slot, _BEGAN]) / SECOND / HOUR if s.num[slot, _BEGAN] > 0.0 else 0.0
-    x[10] = max(0.0, x[10])
-    x[11] = novelty
+    in_all = decayed(s, slot, _ATTEMPTS + 1, seconds, hour, attempts)
+    _distincts(s, slot, e, i, failed > 0.0, x)
+    x[11] = s.num[slot, SINCE]
+    x[12] = s.num[slot, _SPELLS]
+    x[13] = max(0.0, (t - s.num[slot, _BEGAN]) / SECOND / HOUR) if s.num[slot, _BEGAN] > 0.0 else 0.0
+    x[14] = novelty
+    # Where a source never succeeded and its network is foreign, little is much; where it is at home, a forgotten password is not.
+    strange = 0.0 if bloom.known(state.now, state.before, combine(KNOWN_SUCCESS, e.source[i])) else novelty / 8.0
+    # From the third failure and the second spell on: nobody at home fails so from abroad, but once or twice is no sign yet.
+    x[15] = max(0.0, math.log2((1.0 + x[3]) / 3.0)) * strange
+    x[16] = max(0.0, math.log2((1.0 + x[12]) / 2.0)) * strange
+    if e.inside[i] & NOBODY != 0:  # a machine's own log without an address: its users share these counters
+        for k in (12, 13, 15, 16):
+            x[k] = 0.0
+    x[17] = x[2] / (in_all + 4.0)
+    usual = decayed(s, slot, _USUAL, seconds, fading(seconds, BASE * HOUR), failed)
+    x[18] = growth(x[2], usual, max(0.0, (t - s.num[slot, _BORN]) / SECOND / HOUR), 1.0, 4.0)
     return slot
+
+
+@piece
+def _distincts(s: Slab, slot: int, e: Attempts, i: int, failed: bool, x: NDArray[np.float64]) -> None:
+    """Distinct accounts failed (hour, day), hosts (day, hour), accounts of any outcome and services by ticket (hour) into x[5:11]."""
+    for k in range(_DISTINCTS):
+        window = DAY if k == 1 or k == 2 else HOUR
+        key = e.host[i] if k == 2 or k == 3 else e.service[i] if k == 5 else e.user[i]
+        if k < 2 and not failed:
+            key = np.uint64(0)
+        x[5 + k] = distinct(s, slot, _COUNTS + k * DISTINCT, _S + k, e.time[i], window, key)
 
 
 @part
@@ -145,35 +172,33 @@ def _note_failures(s: Slab, slot: int, t: np.int64, failed: float) -> None:
     s.num[slot, SINCE] += failed
 
 
-@part
+@piece
 def succeed(state: Logins, e: Attempts, i: int, slot: int) -> bool:
     """A success: the source's run of failures ends. Whether the rule "success after failures" holds."""
     s = state.sources
     before = bloom.seen(state.now, state.before, combine(KNOWN_SUCCESS, e.source[i]))
+    bloom.seen(state.now, state.before, combine(_KNOWN_ACCOUNT, combine(e.host[i], e.user[i])))
     enough = RULE_FAILURES
     if e.inside[i] & 1 == 1:  # its own user has logged in from there: what counts is whether this account has
         before = bloom.seen(state.now, state.before, combine(_KNOWN_HOME, combine(e.source[i], e.user[i])))
         enough = RULE_FAILURES_INSIDE
     rule = not before and e.by_key[i] == 0 and s.num[slot, SINCE] >= enough
-    s.num[slot, SINCE] = 0.0
-    s.num[slot, _SPELLS] = 0.0
-    s.num[slot, _BEGAN] = 0.0
-    s.num[slot, _LAST] = 0.0
+    _forgive(s, slot)
     return rule
 
 
 @part
-def _growth(recent: float, base: float, watched: float, hours: float) -> float:
-    """log2 of recent arrivals (decayed over `hours`) over what the rate of the last three days would give after `watched` hours."""
-    known = 1.0 - float(np.exp2(-watched / _BASE))
-    rate = base / (_BASE * max(known, 1e-9))
-    expected = rate * hours * (1.0 - float(np.exp2(-watched / hours)))
-    return math.log2((recent + 1.0) / (expected + 1.0))
+def _forgive(s: Slab, slot: int) -> None:
+    s.num[slot, SINCE] = 0.0
+    s.num[slot, _SPELLS] = 0.0
+    s.num[slot, _BEGAN] = 0.0
+    s.num[slot, _LAST] = 0.0
 
 
-@part
-def _account_growth(state: Logins, e: Attempts, i: int) -> tuple[float, bool]:
-    """How much faster than in the last days new sources come to this account here, and whether that just became so."""
+@piece
+def _account_growth(state: Logins, e: Attempts, i: int) -> tuple[float, bool, float]:
+    """How much faster than in the last days new sources come to this account here, whether that just became so, and
+    1 for a source that comes to it for the first time if the account has ever been used."""
     s, t = state.targets, e.time[i]
     key = combine(e.host[i], e.user[i])
     slot = slab.slot_of(s, key, t)
@@ -182,22 +207,23 @@ def _account_growth(state: Logins, e: Attempts, i: int) -> tuple[float, bool]:
     if s.num[slot, _WATCHED] == 0.0:
         s.num[slot, _WATCHED] = t
     day = decayed(s, slot, _ARRIVED, seconds, fading(seconds, DAY), arrived)
-    base = decayed(s, slot, _ARRIVED_BASE, seconds, fading(seconds, _BASE * HOUR), arrived)
+    base = decayed(s, slot, _ARRIVED_BASE, seconds, fading(seconds, BASE * HOUR), arrived)
     watched = max(0.0, (t - s.num[slot, _WATCHED]) / SECOND / HOUR)
-    growth = _growth(day, base, watched, 24.0)
-    grows = growth >= 2.0 and day >= 3.0 and (s.num[slot, _MARKED] == 0.0 or t - s.num[slot, _MARKED] > DAY * SECOND)
+    doublings = growth(day, base, watched, 24.0, 1.0)
+    grows = doublings >= 2.0 and day >= 3.0 and (s.num[slot, _MARKED] == 0.0 or t - s.num[slot, _MARKED] > DAY * SECOND)
     if grows:
         s.num[slot, _MARKED] = t
-    return growth, grows
+    used = bloom.known(state.now, state.before, combine(_KNOWN_ACCOUNT, key))
+    return doublings, grows, arrived if used else 0.0
 
 
-@part
-def service(state: Logins, e: Attempts, i: int, failed: float, x: NDArray[np.float64]) -> bool:
+@piece
+def service(state: Logins, e: Attempts, i: int, x: NDArray[np.float64]) -> bool:
     """How the attacked service's failed attempts, from sources that never succeeded, grow against its own past, into x (6).
 
     Only growth: how much noise is usual differs from host to host by orders of magnitude. False below 10 sources a day.
     """
-    growth, grows = _account_growth(state, e, i)
+    doublings, grows, targeted = _account_growth(state, e, i)
     s, t = state.services, e.time[i]
     slot = slab.slot_of(s, e.host[i], t)
     seconds = elapsed(s, slot, t)
@@ -205,13 +231,13 @@ def service(state: Logins, e: Attempts, i: int, failed: float, x: NDArray[np.flo
     if s.num[slot, _FIRST_NEW] == 0.0:
         s.num[slot, _FIRST_NEW] = t
     watched = max(0.0, (t - s.num[slot, _FIRST_NEW]) / SECOND / HOUR)
-    ten, hour, day, base = fading(seconds, TEN), fading(seconds, HOUR), fading(seconds, DAY), fading(seconds, _BASE * HOUR)
+    ten, hour, day, base = fading(seconds, TEN), fading(seconds, HOUR), fading(seconds, DAY), fading(seconds, BASE * HOUR)
     known = decayed(s, slot, _NEW_BASE, seconds, base, arrived)
-    x[0] = _growth(decayed(s, slot, _NEW, seconds, ten, arrived), known, watched, TEN / HOUR)
-    x[1] = _growth(decayed(s, slot, _NEW + 1, seconds, hour, arrived), known, watched, 1.0)
-    x[2] = _growth(decayed(s, slot, _NEW + 2, seconds, day, arrived), known, watched, 24.0)
-    tries = decayed(s, slot, _TRIES_BASE, seconds, base, failed)
-    x[3] = _growth(decayed(s, slot, _TRIES, seconds, hour, failed), tries, watched, 1.0)
-    x[4] = growth
+    x[0] = growth(decayed(s, slot, _NEW, seconds, ten, arrived), known, watched, TEN / HOUR, 1.0)
+    x[1] = growth(decayed(s, slot, _NEW + 1, seconds, hour, arrived), known, watched, 1.0, 1.0)
+    x[2] = growth(decayed(s, slot, _NEW + 2, seconds, day, arrived), known, watched, 24.0, 1.0)
+    usual = decayed(s, slot, _TARGETED_BASE, seconds, base, targeted)
+    x[3] = growth(decayed(s, slot, _TARGETED, seconds, hour, targeted), usual, watched, 1.0, 1.0)
+    x[4] = doublings
     x[5] = decayed(s, slot, _GROWING, seconds, hour, 1.0 if grows else 0.0)
-    return distinct(s, slot, _SOURCES, _S0, t, DAY, e.source[i]) >= MIN_SOURCES
+    return distinct(s, slot, _SOURCES, _S, t, DAY, e.source[i]) >= MIN_SOURCES

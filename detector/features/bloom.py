@@ -18,6 +18,7 @@ from detector.features.jit import borrow, kernel, part
 GENERATION = 15 * 86_400_000_000  # µs
 LAYERS = 6
 _FIRST = 256  # blocks of 512 bits in the first layer; each further layer has four times as many
+MOST_WORDS = 8 * _FIRST * ((1 << 2 * LAYERS) - 1) // 3  # of all layers
 _PER_BLOCK = 32  # keys: 16 bits a key
 LAYER, COUNT = range(2)
 

@@ -15,6 +15,7 @@ from detector.features.slab import FIRST, NUMBERS, SKETCH, Slab
 
 SECOND = 1_000_000  # µs
 MINUTE, TEN, HOUR, DAY = 60.0, 600.0, 3_600.0, 86_400.0  # half-lives in seconds
+BASE = 72.0  # hours: half-life of what is usual for an entity
 START, NOW, BEFORE, HARMONIC, EMPTY = range(5)  # the numbers of one distinct count
 DISTINCT = 5
 _REGISTERS = 96
@@ -147,3 +148,15 @@ def bits(count: float, total: float) -> float:
 def mature(clock: NDArray[np.int64]) -> float:
     """How much novelty means in a shard watched since clock[2] until clock[0] (µs): nothing at first, in full after two days."""
     return min(1.0, max(0.0, float(clock[0] - clock[2]) / SECOND / (2.0 * DAY)))
+
+
+@part
+def growth(recent: float, base: float, watched: float, hours: float, least: float) -> float:
+    """log2 of what came lately (decayed over `hours`) over what the rate of the last three days would give.
+
+    `base` decayed over 72 hours and watched for so many; `least` is added to both, so that little is no growth.
+    """
+    known = 1.0 - float(np.exp2(-watched / BASE))
+    rate = base / (BASE * max(known, 1e-9))
+    expected = rate * hours * (1.0 - float(np.exp2(-watched / hours)))
+    return math.log2((recent + least) / (expected + least))

@@ -29,6 +29,17 @@ def part(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return cast(Callable[_P, _R], made)
 
 
+def once(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """A part written into its only caller before compilation: for what holds other parts together. It is not compiled by itself."""
+    return cast(Callable[_P, _R], numba.njit(inline="always", nogil=True, error_model="numpy")(function))
+
+
+def piece(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """A part without a call: where a whole memory is handed over, the call costs as much as the work."""
+    made: object = numba.njit(nogil=True, error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore[call-overload]  # likewise
+    return cast(Callable[_P, _R], made)
+
+
 def word(number: int) -> int:
     """A constant that kernels take as int64: a plain Python int is a type of its own to numba, and each one a new compilation."""
     return cast(int, np.int64(number))

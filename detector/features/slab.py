@@ -41,7 +41,8 @@ def fresh(numbers: int, sketches: int, limit: int) -> Slab:
 
 
 def _allocate(rows: int, info: NDArray[np.int64]) -> Slab:
-    word = np.zeros((rows, FIRST + int(info[NUMBERS]) + SKETCH * int(info[SKETCHES])), np.uint64)
+    """Space for `rows` rows (a power of two, as the hash needs), or for as many as there may ever be."""
+    word = np.zeros((min(rows, int(info[LIMIT])), FIRST + int(info[NUMBERS]) + SKETCH * int(info[SKETCHES])), np.uint64)
     return Slab(np.zeros((2 * rows, 2), np.uint64), word, word.view(np.float64), word.view(np.uint8), info)
 
 
@@ -57,7 +58,7 @@ def room(slab: Slab, margin: int) -> Slab:
     """The slab, larger if the next `margin` insertions would not fit."""
     if not crowded(slab, margin):
         return slab
-    return of_rows(slab.word[: slab.info[HIGH]], slab.info, 2 * len(slab.word))
+    return of_rows(slab.word[: slab.info[HIGH]], slab.info, len(slab.places))
 
 
 @part
@@ -71,7 +72,7 @@ def crowded(slab: Slab, margin: int) -> bool:
     """Whether `margin` insertions might not fit: then the arrays must grow first."""
     high = slab.info[HIGH]
     # At most `limit` slots are ever taken: an insertion beyond it takes a freed one.
-    return bool(high + margin > len(slab.word) and high < slab.info[LIMIT])
+    return bool(high + margin > len(slab.word) and len(slab.word) < slab.info[LIMIT])
 
 
 @kernel
@@ -200,5 +201,5 @@ def nbytes(slab: Slab) -> int:
 def grown_to_limit(slab: Slab) -> Slab:
     """The slab as large as it can ever become; for reckoning memory."""
     while len(slab.word) < slab.info[LIMIT]:
-        slab = of_rows(slab.word[: slab.info[HIGH]], slab.info, 2 * len(slab.word))
+        slab = of_rows(slab.word[: slab.info[HIGH]], slab.info, len(slab.places))
     return slab

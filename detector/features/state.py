@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from detector.decode import ecs
-from detector.features import authentication, authkernel, bloom, firewall, logins, slab
+from detector.features import authentication, authkernel, bloom, firewall, logins, network, slab
 from detector.features.authentication import Logins
 from detector.features.bloom import Bloom
+from detector.features.calendar import Calendar
 from detector.features.columns import times
-from detector.features.firewall import Network
+from detector.features.network import Network
 from detector.features.slab import Slab
 from detector.features.table import ModelTable
 
 Arrays = dict[str, NDArray[np.generic]]
+BERLIN = Calendar.of("Europe/Berlin")
 
 
 _SOURCE = ("source.ip.hi", "source.ip.lo", "source.ip.kind", "network.direction")
 _TARGET = ("destination.ip.hi", "destination.ip.lo", "destination.ip.kind", "destination.port")
 _COLUMNS = {  # what each kernel reads: a gather of all columns costs more than the kernel on small batches
-    "network": (*_SOURCE, *_TARGET, "event.action", "source.bytes"),
+    "network": (*_SOURCE, *_TARGET, "source.network", "event.action", "source.bytes", "destination.bytes"),
     "authentication": (
         *_SOURCE, "source.network", "host.name", "observer.name", "event.dataset", "event.action", "event.outcome", "event.epoch",
         "user.name", "user.target.name", "user.roles", "user.kind", "authentication.method", "session.key", "attempt.kind",
-        "attempt.count", "seen.account", "seen.provider", "seen.region", "seen.band",
+        "attempt.count", "source.as.organization.name", "source.geo.region_iso_code", "source.kind", "seen.account", "seen.provider", "seen.region", "seen.band",
     ),
 }  # fmt: skip
 
@@ -43,6 +44,7 @@ class Rows:
     weight  int32 (m), what the row counts: new attempts for logins (0 = a repeated report), 1 for network events
     entity  uint64 (m), whom the row is about (of a pair: its source); for caps per entity in training
     rule    bool (m), a rule of the model holds: for auth-source "success after failures"
+    pooled  bool (m), the row is about a network from which never-seen sources flood in; only for firewall-source
     """
 
     X: NDArray[np.float64]
@@ -50,6 +52,7 @@ class Rows:
     weight: NDArray[np.int32]
     entity: NDArray[np.uint64]
     rule: NDArray[np.bool_]
+    pooled: NDArray[np.bool_]
 
 
 @dataclass(slots=True)
@@ -58,12 +61,12 @@ class FeatureState:
 
     network: Network
     logins: Logins
-    zone: ZoneInfo
+    calendar: Calendar
 
     @classmethod
-    def fresh(cls, entities: int = 500_000, timezone: str = "Europe/Berlin") -> FeatureState:
-        """Nothing seen yet; at most `entities` of each kind are held."""
-        return cls(firewall.fresh(entities), authkernel.fresh(entities), ZoneInfo(timezone))
+    def fresh(cls, entities: int = 500_000, calendar: Calendar = BERLIN) -> FeatureState:
+        """Nothing seen yet; `entities` addresses and pairs are held at most, and half as many sources and accounts of logins."""
+        return cls(network.fresh(entities), authkernel.fresh(entities), calendar)
 
 
 def scale(table: ModelTable, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -91,27 +94,27 @@ def step(state: FeatureState, events: pl.DataFrame, tables: Mapping[str, ModelTa
 
 
 def _scaled(table: ModelTable, rows: Rows, where: NDArray[np.int64]) -> Rows:
-    return Rows(scale(table, rows.X), where[rows.row], rows.weight, rows.entity, rows.rule)
+    return replace(rows, X=scale(table, rows.X), row=where[rows.row])
 
 
 def _network(state: FeatureState, events: pl.DataFrame, time: NDArray[np.int64]) -> dict[str, Rows]:
-    e = firewall.flows(events, time)
+    e = network.flows(events, time, state.calendar)
     n = len(time)
     x_source, x_pair = np.zeros((n, firewall.SOURCE_FEATURES)), np.zeros((n, firewall.PAIR_FEATURES))
-    pair_row = np.zeros(n, np.int64)
+    entity, pooled, pair_row = np.zeros(n, np.uint64), np.zeros(n, np.uint8), np.zeros(n, np.int64)
     done = pairs = 0
     while done < n:
-        state.network = firewall.roomy(state.network)
-        done, pairs = firewall.advance(state.network, e, done, x_source, x_pair, pair_row, pairs)
-    return {"firewall-source": _plain(x_source, np.arange(n), e), "firewall-pair": _plain(x_pair[:pairs], pair_row[:pairs], e)}
-
-
-def _plain(x: NDArray[np.float64], row: NDArray[np.int64], e: firewall.Flows) -> Rows:
-    return Rows(x, row, np.ones(len(row), np.int32), e.source[row], np.zeros(len(row), np.bool_))
+        state.network = network.roomy(state.network)
+        done, pairs = firewall.advance(state.network, e, done, x_source, entity, pooled, x_pair, pair_row, pairs)
+    pair_row, one, none = pair_row[:pairs], np.ones(n, np.int32), np.zeros(n, np.bool_)
+    return {
+        "firewall-source": Rows(x_source, np.arange(n), one, entity, none, pooled.view(np.bool_)),
+        "firewall-pair": Rows(x_pair[:pairs], pair_row, one[:pairs], entity[pair_row], none[:pairs], none[:pairs]),
+    }
 
 
 def _logins(state: FeatureState, events: pl.DataFrame, time: NDArray[np.int64]) -> dict[str, Rows]:
-    e = authkernel.attempts(events, time, state.zone)
+    e = authkernel.attempts(events, time, state.calendar)
     n = len(time)
     x_source, weight, rule = np.zeros((n, authentication.SOURCE_FEATURES)), np.zeros(n, np.int32), np.zeros(n, np.uint8)
     x_service, service_row = np.zeros((n, authentication.SERVICE_FEATURES)), np.zeros(n, np.int64)
@@ -125,9 +128,9 @@ def _logins(state: FeatureState, events: pl.DataFrame, time: NDArray[np.int64]) 
     none = np.zeros(n, np.bool_)
     user_row, service_row = user_row[:users], service_row[:services]
     return {
-        "auth-source": Rows(x_source, np.arange(n), weight, e.source, rule.view(np.bool_)),
-        "auth-user": Rows(x_user[:users], user_row, weight[user_row], e.user[user_row], none[:users]),
-        "auth-service": Rows(x_service[:services], service_row, weight[service_row], e.host[service_row], none[:services]),
+        "auth-source": Rows(x_source, np.arange(n), weight, e.source, rule.view(np.bool_), none),
+        "auth-user": Rows(x_user[:users], user_row, weight[user_row], e.user[user_row], none[:users], none[:users]),
+        "auth-service": Rows(x_service[:services], service_row, weight[service_row], e.host[service_row], none[:services], none[:services]),
     }
 
 
@@ -145,24 +148,28 @@ def dump(state: FeatureState) -> Arrays:
     return arrays
 
 
-def load(arrays: Arrays, timezone: str) -> FeatureState:
+def load(arrays: Arrays, calendar: Calendar) -> FeatureState:
     """The memory whose arrays these are."""
-    sources, pairs, places = (_slab(arrays, f"network.{name}") for name in Network._fields[:3])
+    sources, pairs, places, groups, networks = (_slab(arrays, f"network.{name}") for name in Network._fields[:5])
+    tally = np.array(arrays["network.tally"], np.float64)
+    found = Network(
+        sources, pairs, places, groups, networks, *_filters(arrays, "network"), tally, np.array(arrays["network.clock"], np.int64)
+    )
     a, b, c, d, e, f = (_slab(arrays, f"logins.{name}") for name in Logins._fields[:6])
-    network = Network(sources, pairs, places, *_rest(arrays, "network"))
-    return FeatureState(network, Logins(a, b, c, d, e, f, *_rest(arrays, "logins")), ZoneInfo(timezone))
+    clock = np.array(arrays["logins.clock"], np.int64)
+    return FeatureState(found, Logins(a, b, c, d, e, f, *_filters(arrays, "logins"), clock), calendar)
 
 
 def _slab(arrays: Arrays, name: str) -> Slab:
     return slab.load({part: arrays[f"{name}.{part}"] for part in ("word", "info")})
 
 
-def _rest(arrays: Arrays, room: str) -> tuple[Bloom, Bloom, NDArray[np.int64]]:
+def _filters(arrays: Arrays, room: str) -> tuple[Bloom, Bloom]:
     now, before = (
         Bloom(np.array(arrays[f"{room}.{name}.bits"], np.uint64), np.array(arrays[f"{room}.{name}.info"], np.int64))
         for name in ("now", "before")
     )
-    return now, before, np.array(arrays[f"{room}.clock"], np.int64)
+    return now, before
 
 
 def size(state: FeatureState) -> tuple[int, int]:

@@ -17,10 +17,11 @@ from detector import features
 from detector.config import Config
 from detector.features import FeatureState, Rows
 from detector.features import state as remembered
-from detector.features.calendar import epoch_end
+from detector.features.calendar import Calendar, epoch_end
+from detector.features.state import BERLIN
 from detector.features.table import ModelTable, read_all
 from detector.forest.detector import Detector
-from detector.judge import beside, entities, evidence, snapshot
+from detector.judge import beside, entities, evidence, snapshot, workdays
 from detector.judge.cases import DAY, Cases, Opening, Touched, attend, incident_id, prune
 from detector.judge.cases import snapshot as copied
 from detector.judge.devices import Clocks, correct, facts
@@ -46,8 +47,8 @@ class ShardState:
     clocks: Clocks = field(default_factory=dict)
 
     @classmethod
-    def fresh(cls, shard: str, entities: int = 500_000, timezone: str = "Europe/Berlin") -> ShardState:
-        return cls(shard, FeatureState.fresh(entities, timezone), Cases())
+    def fresh(cls, shard: str, entities: int = 500_000, calendar: Calendar = BERLIN) -> ShardState:
+        return cls(shard, FeatureState.fresh(entities, calendar), Cases())
 
 
 def score_step(state: ShardState, events: pl.DataFrame, models: Models) -> Changes:
@@ -74,7 +75,7 @@ def judge(state: ShardState, events: pl.DataFrame, scored: Mapping[str, Scored],
         changes = _changes(state.shard, events, flags, touched)
     if len(events) > 0:
         prune(state.cases, int(at.clock[-1]))
-    zone = state.features.zone
+    zone = state.features.calendar.zone
     misses = beside.near(state.cases.nearest, events, scored, models, at, zone)
     return replace(changes, misses=misses, deciles=beside.deciles(scored, at, zone))
 
@@ -157,7 +158,7 @@ class _Opener:
         clock = int(self.flags.clock[flag])
         if lasting:
             return clock + DAY
-        change = epoch_end(int(str(event["event.epoch"])), self.state.features.zone)
+        change = epoch_end(int(str(event["event.epoch"])), self.state.features.calendar.zone)
         return min(clock + DAY, max(change, clock + _GRACE))
 
 
@@ -167,7 +168,7 @@ class Core:
 
     models: Models
     entities: int = 500_000
-    timezones: Mapping[str, str] | None = None  # by shard; Europe/Berlin where absent
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)  # by shard; Berlin's working week where absent
 
     @classmethod
     def of(cls, config: Config) -> Core:
@@ -175,7 +176,9 @@ class Core:
         folder = Path(config.state.models) if config.state.models != "" else SHIPPED
         tables = read_all(folder)
         scorers = {name: _load(folder / name, table) for name, table in tables.items()}
-        zones = {f"{t.tenant}/{t.site}" if t.site != "" else t.tenant: t.timezone for t in config.topics}
+        zones = {
+            f"{t.tenant}/{t.site}" if t.site != "" else t.tenant: workdays.calendar(t.timezone, config.workdays) for t in config.topics
+        }
         critical = frozenset(network.name or network.cidr for network in config.networks if network.critical)
         return cls(Models(tables, scorers, critical), config.state.entities_per_shard, zones)
 
@@ -185,14 +188,14 @@ class Core:
         return snapshot.schema()
 
     def fresh(self, shard: str) -> ShardState:
-        return ShardState.fresh(shard, self.entities, (self.timezones or {}).get(shard, "Europe/Berlin"))
+        return ShardState.fresh(shard, self.entities, self.calendars.get(shard, BERLIN))
 
     def dump(self, state: ShardState) -> bytes:
         return snapshot.dump(state.features, state.cases, state.clocks)
 
     def load(self, shard: str, payload: bytes) -> ShardState:
         """The state that was dumped. Raises ValueError if the bytes are not a snapshot of this schema."""
-        return ShardState(shard, *snapshot.load(payload, self.fresh(shard).features.zone.key))
+        return ShardState(shard, *snapshot.load(payload, self.calendars.get(shard, BERLIN)))
 
     def step(self, state: ShardState, events: pl.DataFrame) -> Changes:
         return score_step(state, events, self.models)

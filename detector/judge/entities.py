@@ -15,13 +15,13 @@ from detector.decode import ecs
 from detector.features.columns import SOURCE_INSIDE, sides
 from detector.features.hashing import address_ids, text_ids
 
-SOURCE, SERVICE, ACCOUNT = range(3)
+SOURCE, SERVICE, ACCOUNT, NETWORK = range(4)
 # What the functions below read of the events.
 COLUMNS = (
     "source.ip.hi", "source.ip.lo", "source.ip.kind", "destination.ip.hi", "destination.ip.lo", "destination.ip.kind", "network.direction",
     "destination.network", "user.name", "user.target.name", "host.name", "observer.name", "event.dataset",
 )  # fmt: skip
-KINDS = ("source.ip", "service", "user.name")
+KINDS = ("source.ip", "service", "user.name", "source.network")
 _TOKEN = re.compile(r"(u|h|ip)-[0-9a-f]{16}")
 U64 = NDArray[np.uint64]
 
@@ -95,9 +95,19 @@ def name(event: dict[str, object], kind: int, network: bool) -> str:
         return _address(event, "source.ip")
     if kind == ACCOUNT:
         return _text(event, ("user.target.name", "user.name"))
+    if kind == NETWORK:
+        return _text(event, ("source.network",)) or _surroundings(_address(event, "source.ip")) or "?"
     if network:
         return _text(event, ("destination.network", "observer.name")) or _address(event, "destination.ip") or "?"
     return _text(event, ("host.name", "observer.name", "event.dataset")) or "?"
+
+
+def _surroundings(address: str) -> str:
+    """The network that newcomers from a plain outside address are counted in, see `features.newcomers`."""
+    if address == "" or _TOKEN.fullmatch(address) is not None:
+        return ""
+    found = ipaddress.ip_address(address)
+    return str(ipaddress.ip_network((found, 16 if found.version == 4 else 32), strict=False))
 
 
 def _text(event: dict[str, object], columns: tuple[str, ...]) -> str:

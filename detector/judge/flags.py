@@ -71,10 +71,11 @@ def flagged(events: pl.DataFrame, scored: Mapping[str, Scored], models: Models, 
     parts = [part for name in MODELS if name in scored for part in _of_model(name, scored[name], models)]
     if not parts:
         return None
-    columns = [np.concatenate([part[i] for part in parts]) for i in range(7)]
+    columns = [np.concatenate([part[i] for part in parts]) for i in range(8)]
     order = np.lexsort((columns[1], columns[0]))
-    event, model, vector, p, s, weight, family = (column[order] for column in columns)
+    event, model, vector, p, s, weight, family, network = (column[order] for column in columns)
     kind, entity = entities_of(events, event, model, family == FAMILIES.index(GOT_IN))
+    kind, entity = np.where(network != 0, entities.NETWORK, kind), np.where(network != 0, network, entity)
     success = _says(events, event, "event.outcome", frozenset({"success"})) & ~_says(events, event, "event.action", _NO_ENTRY)
     critical = _says(events, event, "destination.network", models.critical) | _says(events, event, "source.network", models.critical)
     return Flags(event, model, vector, p, s, weight, family, kind, entity, at.time[event], at.clock[event], success, critical)
@@ -87,7 +88,7 @@ def _says(events: pl.DataFrame, event: NDArray[np.int64], column: str, wanted: f
 
 
 def _of_model(name: str, scored: Scored, models: Models) -> list[tuple[NDArray[np.generic], ...]]:
-    """(event, model, vector, p, s, weight, family) of the rows at or below the threshold, and of those a rule names."""
+    """(event, model, vector, p, s, weight, family, network) of the rows at or below the threshold, and of those a rule names."""
     parts = []
     counts = scored.rows.weight > 0
     vectors = np.flatnonzero(counts & (scored.p <= models.scorers[name].threshold_p))
@@ -102,7 +103,8 @@ def _of_model(name: str, scored: Scored, models: Models) -> list[tuple[NDArray[n
 def _rows(name: str, scored: Scored, vectors: NDArray[np.intp], family: NDArray[np.int64]) -> tuple[NDArray[np.generic], ...]:
     model = np.full(len(vectors), MODELS.index(name), np.int64)
     weight = scored.rows.weight[vectors].astype(np.int64)
-    return scored.rows.row[vectors], model, vectors.astype(np.int64), scored.p[vectors], scored.s[vectors], weight, family
+    network = np.where(scored.rows.pooled[vectors], scored.rows.entity[vectors], np.uint64(0))  # from which never-seen sources flood in
+    return scored.rows.row[vectors], model, vectors.astype(np.int64), scored.p[vectors], scored.s[vectors], weight, family, network
 
 
 def families_of(table: ModelTable, leading: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ import zstandard
 
 from detector.features import FeatureState
 from detector.features import state as remembered
+from detector.features.calendar import Calendar
 from detector.judge.beside import Nearest
 from detector.judge.cases import Bout, Case, Cases
 from detector.judge.devices import Clocks
@@ -79,7 +80,7 @@ def _packed(case: Case) -> _Case:
     )  # fmt: skip
 
 
-def load(payload: bytes, timezone: str) -> tuple[FeatureState, Cases, Clocks]:
+def load(payload: bytes, calendar: Calendar) -> tuple[FeatureState, Cases, Clocks]:
     """What `dump` was given. Raises ValueError for bytes that are not a snapshot of this schema."""
     try:
         packed = zstandard.ZstdDecompressor().decompress(payload, max_output_size=_LARGEST)
@@ -91,7 +92,7 @@ def load(payload: bytes, timezone: str) -> tuple[FeatureState, Cases, Clocks]:
     nearest = Nearest(found.near_day, {(model, kind, identity): near for model, kind, identity, near in found.nearest})
     arrays: dict[str, Any] = {a.name: np.frombuffer(a.data, a.dtype).reshape(a.shape) for a in found.arrays}
     cases = Cases(found.clock, {c.key: _unpacked(c) for c in found.cases}, found.volumes, nearest)
-    return remembered.load(arrays, timezone), cases, found.clocks
+    return remembered.load(arrays, calendar), cases, found.clocks
 
 
 def _unpacked(c: _Case) -> Case:

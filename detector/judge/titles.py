@@ -28,6 +28,10 @@ _SUFFERS: dict[str, dict[str, str]] = {  # an attacked service
     LATERAL: {"de": "Ungewohnte Zugriffe von außen auf {0}", "en": "Unfamiliar access from outside to {0}"},
     FLOOD: {"de": "Ungewöhnlich viele Verbindungen von außen zu {0}", "en": "Unusually many connections from outside to {0}"},
 }
+_FLOODS = {
+    "de": "Eine Flut nie gesehener Quelladressen kommt aus dem Netz {0}",
+    "en": "A flood of never-seen source addresses comes from the network {0}",
+}
 _ENTERED = {
     "de": "Anmeldung nach vielen Fehlversuchen gelungen: Konto {0} auf {1}, von {2}",
     "en": "Login succeeded after many failures: account {0} on {1}, from {2}",
@@ -53,6 +57,8 @@ def _title(family: str, kind: int, entity: str, shown: dict[str, str | int]) -> 
     host = str(shown.get("host.name", shown.get("observer.name", shown.get("event.dataset", "?"))))
     if family == GOT_IN:
         return {language: text.format(account, host, shown.get("source.ip", "?")) for language, text in _ENTERED.items()}
+    if kind == entities.NETWORK:
+        return {language: text.format(entity) for language, text in _FLOODS.items()}
     other = _destination(shown) if family == CONTROL else host
     if kind == entities.SERVICE:
         return {language: text.format(entity, other) for language, text in _SUFFERS[family].items()}

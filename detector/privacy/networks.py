@@ -30,7 +30,7 @@ class NetworkTable:
 
     begin_hi, begin_lo   uint64 (stretches), first address of each, ascending
     entry                int32 (stretches), index into the following
-    plain, inside        bool (entries)
+    plain, inside, vpn   bool (entries)
     names                name of each entry, "" for the first three (outside, special, inside but unlisted)
     """
 
@@ -39,22 +39,24 @@ class NetworkTable:
     entry: NDArray[np.int32]
     plain: NDArray[np.bool_]
     inside: NDArray[np.bool_]
+    vpn: NDArray[np.bool_]
     names: tuple[str, ...]
 
     @classmethod
     def of(cls, networks: Iterable[Network]) -> NetworkTable:
         listed = list(networks)
-        spans = [(*_span(ip_network(cidr)), OUTSIDE) for cidr in ROUTED]
+        spans = [(*span(ip_network(cidr)), OUTSIDE) for cidr in ROUTED]
         spans += [(*span, UNLISTED) for cidr in INSIDE for span in _embedded(cidr)]
-        spans += [(*_span(ip_network(cidr)), SPECIAL) for cidr in NOBODY]
-        spans += [(*_span(ip_network(n.cidr, strict=False)), 3 + i) for i, n in enumerate(listed)]
-        begins, entry = _cut(spans)
+        spans += [(*span(ip_network(cidr)), SPECIAL) for cidr in NOBODY]
+        spans += [(*span(ip_network(n.cidr, strict=False)), 3 + i) for i, n in enumerate(listed)]
+        begins, entry = cut(spans)
         return cls(
             np.array([b >> 64 for b in begins], np.uint64),
             np.array([b & (2**64 - 1) for b in begins], np.uint64),
             entry,
             np.array([True, True, False, *(n.kind in PLAIN_KINDS for n in listed)]),
             np.array([False, True, True, *(True for _ in listed)]),
+            np.array([False, False, False, *(n.kind == "vpn" for n in listed)]),
             ("", "", "", *(n.name if n.name != "" else n.cidr for n in listed)),
         )
 
@@ -65,10 +67,10 @@ class NetworkTable:
         except ValueError:
             return None
         number = int(parsed) + (MAPPED if parsed.version == 4 else 0)
-        return int(self.entry[_find(np.uint64(number >> 64), np.uint64(number & (2**64 - 1)), self.begin_hi, self.begin_lo)])
+        return int(self.entry[find(np.uint64(number >> 64), np.uint64(number & (2**64 - 1)), self.begin_hi, self.begin_lo)])
 
 
-def _span(network: IPv4Network | IPv6Network) -> tuple[int, int, int]:
+def span(network: IPv4Network | IPv6Network) -> tuple[int, int, int]:
     """First address, address after the last, prefix length; all in the 128-bit space."""
     base, prefix = int(network.network_address), network.prefixlen
     if network.version == 4:
@@ -79,7 +81,7 @@ def _span(network: IPv4Network | IPv6Network) -> tuple[int, int, int]:
 def _embedded(cidr: str) -> list[tuple[int, int, int]]:
     """The network itself and, for IPv4, the IPv6 addresses that carry its addresses inside them."""
     network = ip_network(cidr)
-    spans = [_span(network)]
+    spans = [span(network)]
     if network.version == 4:
         for base, offset in EMBEDDING:
             shift = 128 - offset - 32
@@ -88,7 +90,7 @@ def _embedded(cidr: str) -> list[tuple[int, int, int]]:
     return spans
 
 
-def _cut(spans: list[tuple[int, int, int, int]]) -> tuple[list[int], NDArray[np.int32]]:
+def cut(spans: list[tuple[int, int, int, int]]) -> tuple[list[int], NDArray[np.int32]]:
     """Disjoint stretches from nested networks: short prefixes are painted first, configured ones after built-in ones."""
     begins = sorted({0, *(s[0] for s in spans), *(s[1] for s in spans if s[1] < 2**128)})
     place = {begin: i for i, begin in enumerate(begins)}
@@ -99,7 +101,7 @@ def _cut(spans: list[tuple[int, int, int, int]]) -> tuple[list[int], NDArray[np.
 
 
 @njit(cache=True, nogil=True)
-def _find(hi: np.uint64, lo: np.uint64, begin_hi: NDArray[np.uint64], begin_lo: NDArray[np.uint64]) -> int:
+def find(hi: np.uint64, lo: np.uint64, begin_hi: NDArray[np.uint64], begin_lo: NDArray[np.uint64]) -> int:
     """The stretch that holds the address (hi, lo)."""
     low, high = 0, len(begin_hi)
     while high - low > 1:
@@ -129,7 +131,7 @@ def _tokens(
     for i in range(n):
         if kind[i] == ABSENT:
             continue
-        which = entry[_find(hi[i], lo[i], begin_hi, begin_lo)]
+        which = entry[find(hi[i], lo[i], begin_hi, begin_lo)]
         out_entry[i] = which
         if plain[which]:
             out_hi[i], out_lo[i], out_kind[i] = hi[i], lo[i], PLAIN

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from detector.config import Config
 from detector.decode import ecs, table
 from detector.decode.decoded import Decoded
-from detector.privacy import fields, networks, seen, texts
+from detector.privacy import fields, networks, providers, seen, texts
 from detector.privacy.accounts import Accounts, Hosts, read_roles
 from detector.privacy.dead_letters import DeadLetters
 from detector.privacy.epochs import epochs, limited
 from detector.privacy.keys import Keyring, clamp
 from detector.privacy.networks import Addresses, NetworkTable
+from detector.privacy.providers import Providers
 from detector.privacy.siphash import mix, words
 from detector.privacy.texts import Rows
 from detector.records import Records
@@ -80,6 +81,7 @@ class Privacy:
         self._config, self._keyring, self._words = config, keyring, words
         self._remember = config.privacy.person_memory == "first-seen"
         self._tenants: dict[str, Tenant] = {}
+        self._providers = Providers.read(config)
         self._dead_letters = DeadLetters.of(config.privacy.dead_letter_public_key, keyring)
 
     @classmethod
@@ -121,6 +123,9 @@ class Privacy:
         tenant.forget(self._keyring.first)
         keys = self._keys(tenant, ages, "address")
         source, destination = (self._addresses(tenant, events, name, ages, keys) for name in ecs.ADDRESS)
+        login = _logins(events)
+        hi, lo = events.words("source.ip.hi"), events.words("source.ip.lo")
+        places, provider = providers.columns(self._providers, tenant.networks, login, source.entry, hi, lo)
         columns = {
             **_address_columns("source.ip", source),
             **_address_columns("destination.ip", destination),
@@ -131,13 +136,15 @@ class Privacy:
                     "source.network": texts.from_entries(source.entry, tenant.networks.names),
                     "destination.network": texts.from_entries(destination.entry, tenant.networks.names),
                     "network.direction": _direction(tenant.networks, source, destination),
+                    **places,
                     **self._names(tenant, events, ages),
                     **self._vocabulary(events),
                 }
             ),
         }
         if self._remember:
-            columns |= seen.columns(self._keyring, tenant.accounts, tenant.name, tenant.networks, events, source.entry)
+            known = seen.Known(tenant.accounts, tenant.networks, self._providers)
+            columns |= seen.columns(self._keyring, tenant.name, known, events, source.entry, provider)
         kept = {name: events.series(name) for name in KEPT}
         return ecs.frame(len(events), {**kept, **columns})
 
@@ -207,6 +214,11 @@ class Privacy:
         for column in fields.WORDS:
             done |= texts.rewrite(events.text(column), None, 1, partial(_word, column, self._words[column]), (column,))
         return done | texts.rewrite(events.text("log.topic"), None, 1, _file, ("log.topic",))
+
+
+def _logins(events: Rows) -> NDArray[np.bool_]:
+    category, categories = events.text("event.category")
+    return category == (categories.index("authentication") if "authentication" in categories else -1)
 
 
 def _word(column: str, known: frozenset[str], text: str, _group: int) -> tuple[str]:

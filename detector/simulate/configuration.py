@@ -71,12 +71,13 @@ def _networks() -> Iterable[str]:
 def toml(extra: str = "", files: str = "") -> str:
     """[[topics]], [[observers]], [[networks]], [[hosts]], [[accounts]]; `extra` tables stand before them.
 
-    files: the folder of `roles.csv`, named in a [privacy] table; `extra` must then have none of its own.
+    files: the folder of `roles.csv` and `networks.csv`, named in [privacy] and [enrichment]; `extra` must then have neither.
     """
     folder = "" if files == "" else files.rstrip("/") + "/"
     tables = [
         extra.strip(),
         f'[privacy]\nroles_file = "{folder}roles.csv"\ndomains = [{", ".join(map(_quoted, _DOMAINS))}]' if files != "" else "",
+        f'[enrichment]\nnetworks_file = "{folder}networks.csv"' if files != "" else "",
         *(_table("topics", name=topic, tenant="stadt", site="rathaus", timezone="Europe/Berlin") for topic in ("firewall", "auth")),
         *_observers(),
         *_networks(),
