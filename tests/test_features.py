@@ -183,7 +183,7 @@ def test_nothing_of_a_person_survives_the_change_of_tokens() -> None:
 def test_first_seen_is_silent_without_its_keys_and_asks_only_about_accounts_known_on_three_days() -> None:
     def at(day: int, **seen: int) -> Row:
         keys = {f"seen.{name}": value for name, value in seen.items()}
-        return login(day * 86_400, "198.51.100.9", "u", "h", ok=True, **{"event.epoch": 20458 + day, **keys})
+        return login(day * 86_400, "198.51.100.9", "u", "h", ok=True, **{"event.epoch": 20458 + day, "source.kind": "abroad", **keys})
 
     def new(*rows: Row) -> list[bool]:
         x = last("auth-user", rows)
