@@ -137,29 +137,6 @@ def test_nothing_of_a_person_survives_the_change_of_tokens() -> None:
     assert (x["hosts_1h"], x["logins_10m"], x["networks_today"]) == (1, 1, 1)
 
 
-def test_first_seen_is_silent_without_its_keys_and_asks_only_about_accounts_known_on_three_days() -> None:
-    def at(day: int, **seen: int) -> Row:
-        keys = {f"seen.{name}": value for name, value in seen.items()}
-        return login(day * 86_400, "198.51.100.9", "u", "h", ok=True, **{"event.epoch": 20458 + day, **keys})
-
-    assert last("auth-user", [at(day) for day in range(5)])["first_seen"] == 0
-    usual = [at(day, account=1, provider=10, region=20, band=30) for day in range(3)]
-    assert last("auth-user", [*usual[:2], at(2, account=1, provider=11, region=20, band=30)])["first_seen"] == 0
-    assert last("auth-user", [*usual, at(3, account=1, provider=11, region=20, band=30)])["first_seen"] == 1
-    assert last("auth-user", [*usual, at(3, account=1, provider=11, region=21, band=31)])["first_seen"] == 3
-    assert last("auth-user", [*usual, at(3, account=1, provider=10, region=20, band=30)])["first_seen"] == 0
-
-
-def test_two_places_at_once_counts_inside_and_outside_logins_by_their_gap() -> None:
-    def pair(gap: float) -> float:
-        inside = login(0, "10.0.0.5", "u", "h", ok=True, direction="internal")
-        return last("auth-user", [inside, login(gap, "203.0.113.9", "u", "h", ok=True)])["two_places"]
-
-    assert pair(3_600) == pytest.approx(3)
-    assert pair(60) > 8
-    assert pair(10 * 3_600) == 0
-
-
 def test_failures_of_the_source_do_not_count_against_a_key() -> None:
     key = login(10, OUTSIDE, "u", "h", ok=True, **{"authentication.method": "publickey"})
     assert last("auth-user", [*fails(6), key])["source_failures"] == 0

@@ -75,7 +75,10 @@ def judged(score: Score, found: Run) -> dict[str, float]:
     """Recall in % per kind ("kind" over all, "kind active" where the victim was), and false incidents per 1,000 logins."""
     strength = score(found.X)
     honest, key = found.episode < 0, found.account * 1_000 + found.day
-    of = {days: _strongest(strength[honest & np.isin(found.day, days)], key[honest & np.isin(found.day, days)]) for days in (CALIBRATION, TEST)}
+    of = {
+        days: _strongest(strength[honest & np.isin(found.day, days)], key[honest & np.isin(found.day, days)])
+        for days in (CALIBRATION, TEST)
+    }
     allowed = int(FALSE_PER_1000 / 1_000 * found.logins[CALIBRATION].sum())
     threshold = np.sort(of[CALIBRATION])[-allowed - 1]
     best = _strongest(strength[~honest], found.episode[~honest])

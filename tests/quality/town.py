@@ -118,7 +118,9 @@ class Town:
             self._of_person(out, who, p, day)
         for s in range(30):  # service accounts: every night and every few hours, always the same host and network
             for k in range(6):
-                out.append(Login(24 * day + 5.2 + 4 * k + s / 100 + self._r.random() / 50, PEOPLE + s, s % SITES, COMMON + 7 * s, "kerberos"))
+                out.append(
+                    Login(24 * day + 5.2 + 4 * k + s / 100 + self._r.random() / 50, PEOPLE + s, s % SITES, COMMON + 7 * s, "kerberos")
+                )
         return out
 
     def _habits_change(self, p: Person, day: int) -> None:
@@ -213,7 +215,9 @@ class Town:
         for _ in range(n):
             at = begin + 0.02 + r.random() * max(hours, 0.1)
             if at < last:
-                out.append(Login(at, who, net, r.randrange(4), "mfa") if r.random() < 0.3 else Login(at, who, VPN, self._host(p), "kerberos"))
+                out.append(
+                    Login(at, who, net, r.randrange(4), "mfa") if r.random() < 0.3 else Login(at, who, VPN, self._host(p), "kerberos")
+                )
 
     def _host(self, p: Person) -> int:
         r = self._r
