@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,12 +27,12 @@ HOUR = 3_600
 EPOCH = 20458
 
 
-def at_home(at: float, user: str = "u-1", provider: str = "AS1", region: str = "DE-NW", **more: object) -> Row:
+def at_home(at: float, user: Any = "u-1", provider: Any = "AS1", region: Any = "DE-NW", **more: Any) -> Row:
     place = {"source.as.organization.name": provider, "source.geo.region_iso_code": region, "source.kind": "home"}
     return login(at, "198.51.100.7", user, "mail", ok=True, **{**place, **more})
 
 
-def at_office(at: float, user: str = "u-1", host: str = "files", **more: object) -> Row:
+def at_office(at: float, user: Any = "u-1", host: Any = "files", **more: Any) -> Row:
     return login(at, "10.0.0.5", user, host, ok=True, **{"direction": "internal", "source.network": "amt", "source.kind": "office", **more})
 
 

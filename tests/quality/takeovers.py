@@ -7,7 +7,6 @@ earlier figures: shared/modes.md. Run: python -m tests.quality.takeovers [--seed
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +20,9 @@ from detector.decode import ecs
 from detector.features import FeatureState, step
 from detector.features.calendar import Calendar
 from detector.features.state import dump, load
-from detector.features.table import ModelTable, read_all
+from detector.features.table import read_all
 from detector.privacy.siphash import mix
-from tests.quality.town import COMMON, DAYS, FIRST_DAY, GROUPS, HOSTS, KINDS, NETS, PEOPLE, Login, Town, episode
+from tests.quality.town import DAYS, FIRST_DAY, GROUPS, HOSTS, KINDS, NETS, PEOPLE, Login, Town, episode
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -90,12 +89,14 @@ def frame(town: Town, logins: Sequence[Login], day: int, mode: str) -> pl.DataFr
         "event.category": _column(["authentication"], np.ones_like(who)), "event.action": _column(["login"], np.ones_like(who)),
         "event.outcome": _column(["success"], np.ones_like(who)), "network.direction": _column(["inbound", "internal"], 1 + inside),
         "source.network": _column(_LISTED, _OF_NET["listed"][net]), "user.name": _column(names, 1 + who),
-        "user.kind": _column(["person", "service"], np.where(person, 1, 2)), "user.roles": _column([f"g-{i}" for i in range(GROUPS + 1)], role),
+        "user.kind": _column(["person", "service"], np.where(person, 1, 2)),
+        "user.roles": _column([f"g-{i}" for i in range(GROUPS + 1)], role),
         "host.name": _column([f"h-{i}" for i in range(HOSTS)], 1 + host),
         "authentication.method": _column(_METHODS, 1 + np.array([_METHODS.index(login.method) for login in logins])),
         "source.as.organization.name": _column(_PROVIDERS, _OF_NET["provider"][net]),
         "source.geo.region_iso_code": _column(_REGIONS, _OF_NET["region"][net]), "source.kind": _column(_WHENCE, _OF_NET["kind"][net]),
-        "source.ip.hi": pl.Series(np.zeros(len(who), np.uint64)), "source.ip.lo": pl.Series(0xFFFF_0000_0000 + 65_536 * net + who.astype(np.uint64)),
+        "source.ip.hi": pl.Series(np.zeros(len(who), np.uint64)),
+        "source.ip.lo": pl.Series(0xFFFF_0000_0000 + 65_536 * net + who.astype(np.uint64)),
         "source.ip.kind": pl.Series(np.where(inside, ecs.TOKEN, ecs.PLAIN).astype(np.uint8)),
         "event.epoch": pl.Series(np.full(len(who), FIRST_DAY + day, np.int32)), "log.offset": pl.Series(np.arange(len(who))),
     }  # fmt: skip
@@ -112,10 +113,11 @@ def _seen(who: I64, net: I64, time: I64, inside: NDArray[np.bool_]) -> dict[str,
         "region": _OF_NET["region"][net].astype(np.uint64)}  # fmt: skip
     key = np.array([[7, 9]], np.uint64)
     once = np.zeros(len(who), np.uint32)
+    asked = {name: np.where((answer == 0) & (name != "account"), np.uint64(0), account) for name, answer in answers.items()}
     return {
-        f"seen.{name}": pl.Series(np.where((answer == 0) & (name != "account"), np.uint64(0), mix(key + np.uint64(31 * i), once, account, answer)))
+        f"seen.{name}": pl.Series(mix(key + np.uint64(31 * i), once, asked[name], answer))
         for i, (name, answer) in enumerate(answers.items())
-    }  # fmt: skip
+    }
 
 
 def run(seed: int, mode: str, per_day: int = 27) -> Run:
@@ -147,7 +149,8 @@ def run(seed: int, mode: str, per_day: int = 27) -> Run:
 
 
 def _attacked(
-    town: Town, honest: list[Login], attacks: dict[int, tuple[int, list[Login]]], day: int, mode: str, before: dict[str, NDArray[np.generic]],
+    town: Town, honest: list[Login], attacks: dict[int, tuple[int, list[Login]]], day: int, mode: str,
+    before: dict[str, NDArray[np.generic]],
 ) -> tuple[F64, I64, I64, I64]:  # fmt: skip
     """Rows of attacked accounts from their attack on; `honest` are their own logins of the day.
 
