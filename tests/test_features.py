@@ -113,9 +113,52 @@ def test_growth_is_measured_against_the_last_days() -> None:
     same = last("auth-service", [*steady, *arrivals(1_000, 10, 259_200, 3_600)])
     assert burst["growth_1h"] > 2.5
     assert burst["growth_10m"] > 2.5
-    assert burst["failures_growth_1h"] > 2.5
     assert abs(same["growth_1h"]) < 1.0
     assert abs(same["growth_24h"]) < 0.6
+
+
+def test_new_sources_on_accounts_in_use_count_apart() -> None:
+    """A spray over accounts that people log in with, against the same number of sources that guess names."""
+
+    def spray(names: str) -> float:
+        staff = [login(-3_600 + i, "192.0.2.1", f"u-{i}", "h", ok=True) for i in range(40)]
+        usual = [login(i * 3_600, f"203.0.113.{i % 60}", f"guess-{i}", "h", ok=False) for i in range(72)]
+        wave = [login(259_200 + i * 10, f"198.51.100.{i}", f"{names}-{i % 40}", "h", ok=False) for i in range(120)]
+        return last("auth-service", [*staff, *usual, *wave])["known_growth_1h"]
+
+    assert spray("u") > 4
+    assert spray("guess") < 0.1
+
+
+def test_tickets_for_many_services_are_no_logins_of_those_services() -> None:
+    tickets = [
+        login(i, "10.0.0.5", "u-1", "dc", ok=True, direction="internal", **{"event.action": "ticket", "user.target.name": f"svc-{i}"})
+        for i in range(30)
+    ]
+    x = last("auth-source", tickets)
+    assert x["tickets_1h"] == pytest.approx(30, rel=0.25)
+    assert x["accounts_1h"] == 1
+
+
+def test_little_is_much_only_where_the_source_is_a_stranger() -> None:
+    """Ten failures in five spells: from a network that nobody logs in from they are strange, from the office they are mistyping."""
+    staff = [login(i * 4_000, "10.0.0.1", f"u-{i}", "h", ok=True, direction="internal") for i in range(60)]
+    stranger = [login(240_000 + i * 200, OUTSIDE, "u-1", "h", ok=False) for i in range(10)]
+    colleague = [login(240_000 + i * 200, "10.0.0.9", "u-1", "h", ok=False, direction="internal") for i in range(10)]
+    assert last("auth-source", [*staff, *stranger])["strange_failures"] > 1
+    assert last("auth-source", [*staff, *colleague])["strange_failures"] < 0.5
+    assert last("auth-source", [*staff, login(239_000, OUTSIDE, "u-2", "h", ok=True), *stranger])["strange_failures"] == 0
+
+
+def test_a_machines_own_log_has_no_spells_and_a_raised_right_ends_its_failures() -> None:
+    def local(at: float, ok: bool) -> Row:
+        return login(at, "", "u-1", "h", ok=ok, direction="", **{"event.action": "elevate"})
+
+    failed = [local(i * 400.0, False) for i in range(8)]
+    x = last("auth-source", failed)
+    assert (x["spells_since_success"], x["hours_failing"], x["strange_spells"]) == (0, 0, 0)
+    assert x["failures_since_success"] == pytest.approx(8)
+    assert last("auth-source", [*failed, local(4_000, True)])["failures_since_success"] == 0
 
 
 def test_a_persons_token_is_no_feature() -> None:
@@ -135,6 +178,33 @@ def test_nothing_of_a_person_survives_the_change_of_tokens() -> None:
     tomorrow = login(10, "10.0.0.5", "u-1", "h-0", ok=True, direction="internal", **{"event.epoch": 20459})
     x = last("auth-user", [*today, tomorrow])
     assert (x["hosts_1h"], x["logins_10m"], x["networks_today"]) == (1, 1, 1)
+
+
+def test_first_seen_is_silent_without_its_keys_and_asks_only_about_accounts_known_on_three_days() -> None:
+    def at(day: int, **seen: int) -> Row:
+        keys = {f"seen.{name}": value for name, value in seen.items()}
+        return login(day * 86_400, "198.51.100.9", "u", "h", ok=True, **{"event.epoch": 20458 + day, **keys})
+
+    def new(*rows: Row) -> list[bool]:
+        x = last("auth-user", rows)
+        return [x[f"{what}_new"] > 1.0 for what in ("provider", "region", "band")]
+
+    assert new(*(at(day) for day in range(5))) == [False] * 3
+    usual = [at(day, account=1, provider=10, region=20, band=30) for day in range(3)]
+    assert new(*usual[:2], at(2, account=1, provider=11, region=20, band=30)) == [False] * 3
+    assert new(*usual, at(3, account=1, provider=11, region=20, band=30)) == [True, False, False]
+    assert new(*usual, at(3, account=1, provider=11, region=21, band=31)) == [True, True, True]
+    assert new(*usual, at(3, account=1, provider=10, region=20, band=30)) == [False] * 3
+
+
+def test_two_places_at_once_counts_inside_and_outside_logins_by_their_gap() -> None:
+    def pair(gap: float) -> float:
+        inside = login(0, "10.0.0.5", "u", "h", ok=True, direction="internal")
+        return last("auth-user", [inside, login(gap, "203.0.113.9", "u", "h", ok=True)])["two_places"]
+
+    assert pair(3_600) == pytest.approx(3)
+    assert pair(60) > 8
+    assert pair(10 * 3_600) == 0
 
 
 def test_failures_of_the_source_do_not_count_against_a_key() -> None:

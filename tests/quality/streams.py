@@ -29,7 +29,7 @@ Result = dict[str, Any]
 
 def run(quick: bool, hosts: Sequence[str] = (), say: bool = False) -> Result:
     """Everything for docs/quality.md. `quick`: three small hosts and ten episodes of a kind. Hosts that are not at hand are left out."""
-    field = Field.made(quick=quick)
+    field = Field.made()
     wanted = hosts or (QUICK if quick else tuple(host.name for host in HOSTS))
     found: Result = {"quick": quick, "models": field.described, "hosts": {}}
     for host in HOSTS:

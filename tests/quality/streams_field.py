@@ -39,7 +39,7 @@ class Field:
     described: dict[str, str]
 
     @classmethod
-    def made(cls, *, quick: bool) -> Field:
+    def made(cls) -> Field:
         tables = read_all(SHIPPED)
         training, *held_back = (honest_rows(seed, tables) for seed in CITIES)
         models, state = _models(tables, training, held_back)
