@@ -22,9 +22,9 @@ from tests.eventgen import START, events, flow, login, noise
 from tests.stub import LIMITS, stub_models
 
 MODELS = stub_models(
-    {**LIMITS, "firewall-source": {"hosts_1h": 1.5, "ports_1h": 1.5, "denies_1h": 1.5}, "firewall-pair": {"regular_and_rare": -3.4}}
+    {**LIMITS, "firewall-source": {"hosts_1h": 1.0, "ports_1h": 1.0, "denies_1h": 1.0}, "firewall-pair": {"regular_and_rare": -3.4}}
 )
-CORE = Core(MODELS, entities=300)  # few, so that eviction is part of what must not depend on the cut
+CORE = Core(MODELS, entities=600)  # few, so that eviction is part of what must not depend on the cut
 SHARD = "stadt/rathaus"
 N = 12_000
 
@@ -81,7 +81,7 @@ def assert_same(one: Outcome, other: Outcome) -> None:
 
 @pytest.fixture(scope="module")
 def frame() -> pl.DataFrame:
-    return noise(N, seed=1, days=0.5)
+    return noise(N, seed=1, days=1.0)  # across 05:00 in Berlin, when tokens change
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +289,8 @@ def test_i8_opening_facts_are_never_rewritten(frame: pl.DataFrame) -> None:
 
 def test_i8_the_opening_facts_of_an_episode_are_never_rewritten() -> None:
     """Over days, so that incidents come again: what an episode said when it began it says to its end."""
-    long, memory, first, seen = noise(20_000, seed=3, days=4.0), CORE.fresh(SHARD), {}, 0
+    long, memory, seen = noise(20_000, seed=3, days=4.0), CORE.fresh(SHARD), 0
+    first: dict[tuple[str, int], object] = {}
     for begin in range(0, len(long), 500):
         for episode in CORE.step(memory, long[begin : begin + 500]).episodes:
             facts = msgspec.to_builtins({name: getattr(episode, name) for name in FACTS})
