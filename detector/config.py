@@ -130,7 +130,8 @@ class Enrichment(Struct, frozen=True, forbid_unknown_fields=True):
     """What is known of outside addresses: an offline table, read at the start. Nothing is ever downloaded."""
 
     networks_file: Annotated[
-        str, doc("CSV without header: cidr, provider, region (DE-BW or FR), kind (home, mobile, hosting, relay or nothing); longest match wins")
+        str,
+        doc("CSV without header: cidr, provider, region (DE-BW or FR), kind (home, mobile, hosting, relay or nothing); longest match wins"),
     ] = ""
     home: Annotated[list[str], doc("countries, ISO 3166, that are not abroad")] = msgspec.field(default_factory=lambda: ["DE"])
 

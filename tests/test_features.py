@@ -193,7 +193,8 @@ def test_first_seen_is_silent_without_its_keys_and_asks_only_about_accounts_know
     usual = [at(day, account=1, provider=10, region=20, band=30) for day in range(3)]
     assert new(*usual[:2], at(2, account=1, provider=11, region=20, band=30)) == [False] * 3
     assert new(*usual, at(3, account=1, provider=11, region=20, band=30)) == [True, False, False]
-    assert new(*usual, at(3, account=1, provider=11, region=21, band=31)) == [True, True, True]
+    abroad = {**at(3, account=1, provider=11, region=21, band=31), "source.kind": "abroad"}
+    assert new(*usual, abroad) == [True, True, True]
     assert new(*usual, at(3, account=1, provider=10, region=20, band=30)) == [False] * 3
 
 

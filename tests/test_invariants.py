@@ -22,9 +22,9 @@ from tests.eventgen import START, events, flow, login, noise
 from tests.stub import LIMITS, stub_models
 
 MODELS = stub_models(
-    {**LIMITS, "firewall-source": {"hosts_1h": 1.5, "ports_1h": 1.5, "denies_1h": 1.5}, "firewall-pair": {"regular_and_rare": -3.4}}
+    {**LIMITS, "firewall-source": {"hosts_1h": 1.0, "ports_1h": 1.0, "denies_1h": 1.0}, "firewall-pair": {"regular_and_rare": -3.4}}
 )
-CORE = Core(MODELS, entities=300)  # few, so that eviction is part of what must not depend on the cut
+CORE = Core(MODELS, entities=600)  # few, so that eviction is part of what must not depend on the cut
 SHARD = "stadt/rathaus"
 N = 12_000
 
@@ -81,7 +81,7 @@ def assert_same(one: Outcome, other: Outcome) -> None:
 
 @pytest.fixture(scope="module")
 def frame() -> pl.DataFrame:
-    return noise(N, seed=1, days=0.5)
+    return noise(N, seed=1, days=1.0)  # across 05:00 in Berlin, when tokens change
 
 
 @pytest.fixture(scope="module")

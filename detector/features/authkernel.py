@@ -62,10 +62,13 @@ def attempts(events: pl.DataFrame, time: NDArray[np.int64], calendar: Calendar) 
     ticket = words(events, "event.action", {"ticket": 1}) == 1  # its target is a service, not an account that is logged in to
     group = text_ids(events, "user.roles") ^ text_ids(events, "user.kind")
     seen = [ecs.numbers(events, f"seen.{name}") for name in ("account", "provider", "region", "band")]
+    nobody = np.where(address == 0, np.uint8(NOBODY), np.uint8(0))
+    method = text_ids(events, "authentication.method")
     return Attempts(
-        time, np.where(address == 0, host ^ _NO_SOURCE, address), inside | np.where(address == 0, np.uint8(NOBODY), np.uint8(0)), network, whence,
-        text_ids(events, "source.geo.region_iso_code"), host, np.where((target != 0) & ~ticket, target, user), np.where(ticket, target, 0).astype(np.uint64),
-        group, words(events, "user.kind", _MACHINES), text_ids(events, "authentication.method"), words(events, "authentication.method", _METHODS_BY_KEY), _outcomes(events),
+        time, np.where(address == 0, host ^ _NO_SOURCE, address), inside | nobody, network, whence,
+        text_ids(events, "source.geo.region_iso_code"), host, np.where((target != 0) & ~ticket, target, user),
+        np.where(ticket, target, 0).astype(np.uint64), group, words(events, "user.kind", _MACHINES), method,
+        words(events, "authentication.method", _METHODS_BY_KEY), _outcomes(events),
         ecs.numbers(events, "session.key").astype(np.uint64, copy=False), ecs.numbers(events, "attempt.kind").astype(np.uint8, copy=False),
         ecs.numbers(events, "attempt.count").astype(np.uint16, copy=False), calendar.hours(time)[0],
         ecs.numbers(events, "event.epoch").astype(np.int32, copy=False), np.stack(seen, axis=1).astype(np.uint64, copy=False),
@@ -111,8 +114,8 @@ def _lent(s: Logins) -> Logins:
 def _lent_attempts(e: Attempts) -> Attempts:
     return Attempts(
         borrow(e.time), borrow(e.source), borrow(e.inside), borrow(e.network), borrow(e.whence), borrow(e.region), borrow(e.host),
-        borrow(e.user), borrow(e.service), borrow(e.group), borrow(e.machine), borrow(e.method), borrow(e.by_key), borrow(e.outcome), borrow(e.session), borrow(e.kind), borrow(e.reports),
-        borrow(e.hour), borrow(e.epoch), borrow(e.seen),
+        borrow(e.user), borrow(e.service), borrow(e.group), borrow(e.machine), borrow(e.method), borrow(e.by_key), borrow(e.outcome),
+        borrow(e.session), borrow(e.kind), borrow(e.reports), borrow(e.hour), borrow(e.epoch), borrow(e.seen),
     )  # fmt: skip
 
 

@@ -25,9 +25,7 @@ _COUNT, _FORGOTTEN, _RECALLED = (word(CLOCK + i) for i in (1, 2, 3))  # after th
 HABIT_NUMBERS = 4
 _HALF_LIFE = 15 * DAY  # seconds
 _KEPT = 12 * DAY * SECOND  # µs that a habit outlives other idle rows
-Q_NETWORK, Q_HOUR, Q_METHOD, Q_HOST, Q_PAIR, Q_CLASS, Q_CLASSES, Q_REGION, Q_CHANGE, _KNOWN = (
-    np.uint64(0x5EED20 + i) for i in range(10)
-)
+Q_NETWORK, Q_HOUR, Q_METHOD, Q_HOST, Q_PAIR, Q_CLASS, Q_CLASSES, Q_REGION, Q_CHANGE, _KNOWN = (np.uint64(0x5EED20 + i) for i in range(10))
 TENANT = np.uint64(0x7E7A7)
 CLASS = np.uint64(7)  # the lowest bits of a network's name: its kind
 

@@ -87,7 +87,8 @@ def named(e: Attempts, i: int) -> np.uint64:
     """The network, its kind in the lowest bits; 0 where unknown."""
     if e.network[i] == 0:
         return np.uint64(0)
-    return (e.network[i] & ~habits.CLASS) | np.uint64(e.whence[i])
+    name: np.uint64 = (e.network[i] & ~habits.CLASS) | np.uint64(e.whence[i])
+    return name
 
 
 @part

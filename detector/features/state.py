@@ -30,7 +30,8 @@ _COLUMNS = {  # what each kernel reads: a gather of all columns costs more than 
     "authentication": (
         *_SOURCE, "source.network", "host.name", "observer.name", "event.dataset", "event.action", "event.outcome", "event.epoch",
         "user.name", "user.target.name", "user.roles", "user.kind", "authentication.method", "session.key", "attempt.kind",
-        "attempt.count", "source.as.organization.name", "source.geo.region_iso_code", "source.kind", "seen.account", "seen.provider", "seen.region", "seen.band",
+        "attempt.count", "source.as.organization.name", "source.geo.region_iso_code", "source.kind",
+        "seen.account", "seen.provider", "seen.region", "seen.band",
     ),
 }  # fmt: skip
 

@@ -56,7 +56,9 @@ class Providers:
         if path == "":
             return cls.made(())
         with Path(path).open(encoding="utf-8", newline="") as file:
-            return cls.made(_row(row, f"{Path(path).name}: row {number}", config.enrichment.home) for number, row in enumerate(csv.reader(file), 1))
+            return cls.made(
+                _row(row, f"{Path(path).name}: row {number}", config.enrichment.home) for number, row in enumerate(csv.reader(file), 1)
+            )
 
     @classmethod
     def made(cls, rows: Iterable[tuple[str, Provider]]) -> Providers:
@@ -97,7 +99,12 @@ def _entries(
 
 
 def columns(
-    providers: Providers, networks: NetworkTable, login: NDArray[np.bool_], entry: NDArray[np.int32], hi: NDArray[np.uint64], lo: NDArray[np.uint64]
+    providers: Providers,
+    networks: NetworkTable,
+    login: NDArray[np.bool_],
+    entry: NDArray[np.int32],
+    hi: NDArray[np.uint64],
+    lo: NDArray[np.uint64],
 ) -> tuple[dict[str, ecs.Text], NDArray[np.int32]]:
     """Provider, region and kind of the network of each login, "" elsewhere; and each row's index into `providers.of`, 0 unknown.
 
@@ -116,4 +123,3 @@ def columns(
         name: texts.from_entries(at, [getattr(place, field) for place in places])
         for name, field in (("source.as.organization.name", "name"), ("source.geo.region_iso_code", "region"), ("source.kind", "kind"))
     }, which
-

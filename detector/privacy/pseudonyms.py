@@ -218,7 +218,8 @@ class Privacy:
 
 def _logins(events: Rows) -> NDArray[np.bool_]:
     category, categories = events.text("event.category")
-    return category == (categories.index("authentication") if "authentication" in categories else -1)
+    logins: NDArray[np.bool_] = category == (categories.index("authentication") if "authentication" in categories else -1)
+    return logins
 
 
 def _word(column: str, known: frozenset[str], text: str, _group: int) -> tuple[str]:

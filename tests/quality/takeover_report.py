@@ -54,14 +54,14 @@ def by_rules(X: F64) -> F64:
 
 
 def fitted(table: ModelTable, found: Run, seed: int) -> Score:
-    """The strength that a detector, trained on one half of the people's honest calibration days and calibrated on the other, gives a row."""
+    """The strength that a detector gives a row; trained on half of the people's honest calibration days, calibrated on the others'."""
     honest = np.flatnonzero((found.episode < 0) & np.isin(found.day, CALIBRATION))
     half = np.isin(found.account, np.random.default_rng(seed).permutation(PEOPLE + 100)[: PEOPLE // 2])
     parts = []
     for mine in (honest[half[honest]], honest[~half[honest]]):
         few = mine[capped(found.account[mine], PER_ACCOUNT, seed)]
         parts.append(found.X[few if len(few) <= ROWS else np.sort(np.random.default_rng(seed).choice(few, ROWS, replace=False))])
-    detector = train(table, *parts).detector
+    detector = train(table, parts[0], parts[1]).detector
     return lambda X: detector.strength(X)[0]
 
 
@@ -75,7 +75,10 @@ def judged(score: Score, found: Run) -> dict[str, float]:
     """Recall in % per kind ("kind" over all, "kind active" where the victim was), and false incidents per 1,000 logins."""
     strength = score(found.X)
     honest, key = found.episode < 0, found.account * 1_000 + found.day
-    of = {days: _strongest(strength[honest & np.isin(found.day, days)], key[honest & np.isin(found.day, days)]) for days in (CALIBRATION, TEST)}
+    of = {
+        days: _strongest(strength[honest & np.isin(found.day, days)], key[honest & np.isin(found.day, days)])
+        for days in (CALIBRATION, TEST)
+    }
     allowed = int(FALSE_PER_1000 / 1_000 * found.logins[CALIBRATION].sum())
     threshold = np.sort(of[CALIBRATION])[-allowed - 1]
     best = _strongest(strength[~honest], found.episode[~honest])

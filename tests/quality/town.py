@@ -104,7 +104,8 @@ class Town:
         if admin:
             hosts += r.sample(range(COMMON, HOSTS), 25)
         return Person(
-            GROUPS if admin else group, min(r.randrange(5), 2) if r.random() < 0.3 else group % SITES, min(max(r.gauss(7.8, 0.7), 5.8), 10.5),
+            GROUPS if admin else group, min(r.randrange(5), 2) if r.random() < 0.3 else group % SITES,
+            min(max(r.gauss(7.8, 0.7), 5.8), 10.5),
             r.uniform(4, 6) if r.random() < 0.25 else 8.3, tuple(d != off for d in range(5)),
             min(max(r.gauss(0.35, 0.25), 0.0), 1.0), self.provider(r), MOBILE_AT + r.randrange(MOBILE) if r.random() < 0.5 else -1,
             r.uniform(0.05, 0.6), admin, r.choice((0.0, 0.0, 0.0, 0.02, 0.15)), RELAY_AT + r.randrange(2) if r.random() < 0.02
@@ -117,8 +118,8 @@ class Town:
             self._habits_change(p, day)
             self._of_person(out, who, p, day)
         for s in range(30):  # service accounts: every night and every few hours, always the same host and network
-            for k in range(6):
-                out.append(Login(24 * day + 5.2 + 4 * k + s / 100 + self._r.random() / 50, PEOPLE + s, s % SITES, COMMON + 7 * s, "kerberos"))
+            begin = 24 * day + 5.2 + s / 100
+            out += [Login(begin + 4 * k + self._r.random() / 50, PEOPLE + s, s % SITES, COMMON + 7 * s, "kerberos") for k in range(6)]
         return out
 
     def _habits_change(self, p: Person, day: int) -> None:
@@ -213,7 +214,9 @@ class Town:
         for _ in range(n):
             at = begin + 0.02 + r.random() * max(hours, 0.1)
             if at < last:
-                out.append(Login(at, who, net, r.randrange(4), "mfa") if r.random() < 0.3 else Login(at, who, VPN, self._host(p), "kerberos"))
+                out.append(
+                    Login(at, who, net, r.randrange(4), "mfa") if r.random() < 0.3 else Login(at, who, VPN, self._host(p), "kerberos")
+                )
 
     def _host(self, p: Person) -> int:
         r = self._r
@@ -232,8 +235,8 @@ def episode(town: Town, kind: str, who: int, day: int, r: random.Random) -> list
     """A takeover of one person on one day: its logins. Nobody's own provider or group plays a part."""
     near_common = HOME + min(bisect(town._share, r.random() * town._share[9]), 9)
     net = {
-        "far": lambda: ABROAD_AT + r.randrange(150), "near-rare": lambda: HOME + r.randrange(25, DOMESTIC), "near-common": lambda: near_common,
-        "d": lambda: ABROAD_AT + r.randrange(150), "d-near": lambda: near_common,
+        "far": lambda: ABROAD_AT + r.randrange(150), "near-rare": lambda: HOME + r.randrange(25, DOMESTIC),
+        "near-common": lambda: near_common, "d": lambda: ABROAD_AT + r.randrange(150), "d-near": lambda: near_common,
         "lateral": lambda: near_common if r.random() < 0.5 else HOME + r.randrange(25, DOMESTIC),
     }[kind]()  # fmt: skip
     while net == town.people[who].home:
