@@ -53,6 +53,25 @@ def test_reports_of_one_connection_count_the_largest_of_their_kinds() -> None:
     assert found.weight.tolist() == [1, 0, 1, 0, 1]
 
 
+def test_pam_in_a_child_and_sshd_in_its_parent_tell_of_one_attempt() -> None:
+    """Keyboard-interactive: the child's pid is another for each attempt, and the connection ends with a line of its own."""
+    told = [(11, 1), (10, 3), (12, 1), (10, 3), (13, 1), (10, 3), (10, 5)]
+    lines = [
+        login(i * 2, OUTSIDE, "root", "h", ok=False, **{"session.key": session, "attempt.kind": kind})
+        for i, (session, kind) in enumerate(told)
+    ]
+    found = step(FeatureState.fresh(1_000), events(lines), TABLES)["auth-source"]
+    assert found.weight.tolist() == [1, 0, 1, 0, 1, 0, 0]
+
+
+def test_sshd_alone_or_much_later_is_news() -> None:
+    alone = [login(i * 2, OUTSIDE, "root", "h", ok=False, **{"session.key": 20 + i, "attempt.kind": 3}) for i in range(3)]
+    late = login(200, OUTSIDE, "root", "h", ok=False, **{"session.key": 30, "attempt.kind": 3})
+    pam = login(10, OUTSIDE, "root", "h", ok=False, **{"session.key": 29, "attempt.kind": 1})
+    found = step(FeatureState.fresh(1_000), events([*alone, pam, late]), TABLES)["auth-source"]
+    assert found.weight.tolist() == [1, 1, 1, 1, 1]
+
+
 def test_connections_do_not_share_their_reports() -> None:
     reports = [login(i, OUTSIDE, "u", "h", ok=False, **{"session.key": 1 + i, "attempt.kind": 1}) for i in range(4)]
     assert last("auth-source", reports)["failures_since_success"] == pytest.approx(4)

@@ -26,6 +26,9 @@ MIN_SOURCES = 10  # of a service within a day, before it is scored
 RULE_FAILURES = 5  # since the source's last success: a success after so many is urgent
 RULE_FAILURES_INSIDE = 20  # a client's address is a token of one day, so every morning it "never succeeded": mistyping is no alarm
 _SPELL = 300.0  # quiet seconds that end a spell
+_BY_PAM, _OF_PAM = 1, 3  # kinds of attempts, see decode/formats/sshd.toml
+_GRACE = 120.0  # seconds that sshd gives for logging in
+_CHILDREN = np.uint64(0x5EED1F)
 _SESSION = 3600.0  # idle seconds after which a connection's key may mean another connection
 
 # Numbers of a source; the first is its clock.
@@ -100,7 +103,27 @@ def new_attempts(state: Logins, e: Attempts, i: int) -> float:
     if e.outcome[i] == SUCCESS:
         s.num[slot, CLOCK + 9] += 1.0
         return 1.0 if s.num[slot, CLOCK + 9] == 1.0 else 0.0
-    return _grown(s, slot, CLOCK + 1 + min(7, int(np.int64(e.kind[i]))), count)
+    grown = _grown(s, slot, CLOCK + 1 + min(7, int(np.int64(e.kind[i]))), count)
+    if e.kind[i] != _BY_PAM and e.kind[i] != _OF_PAM:
+        return grown
+    return _told_once(s, combine(_CHILDREN, combine(e.host[i], e.source[i])), e.time[i], grown, e.kind[i] == _BY_PAM)
+
+
+@part
+def _told_once(s: Slab, key: np.uint64, t: np.int64, grown: float, by_pam: bool) -> float:
+    """Keyboard-interactive: PAM speaks under a child's pid, then sshd ("error: PAM") under its own, which is another connection's key.
+
+    So what PAM has said of a source and host within two minutes is no news when sshd says it (streams.md no. 10).
+    """
+    slot = slab.slot_of(s, key, t)
+    if abs(elapsed(s, slot, t)) > _GRACE:
+        s.num[slot, CLOCK + 1] = 0.0
+    if by_pam:
+        s.num[slot, CLOCK + 1] += grown
+        return grown
+    told = min(grown, float(s.num[slot, CLOCK + 1]))
+    s.num[slot, CLOCK + 1] -= told
+    return grown - told
 
 
 @part
