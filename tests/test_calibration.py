@@ -120,13 +120,18 @@ def test_beyond_the_edge_a_busy_hour_of_one_source_is_one_witness() -> None:
     one_more = np.array([11.5])
     assert terms(by_row, one_more)[0] > 10.0
     assert terms(by_block, one_more)[0] < 4.0
+    assert terms(by_block, np.array([11.0]))[0] == pytest.approx(2.0, abs=tails.STEP)  # what 1 % of rows reach is not rarer than that
 
 
-def test_rows_that_are_their_own_blocks_have_the_tail_of_rows() -> None:
+def test_rows_that_are_their_own_blocks_have_the_tail_of_rows_and_beyond_the_edge_no_more_than_their_rank() -> None:
     sample = np.random.default_rng(7).exponential(size=5000)
     grid = np.linspace(-1.0, 30.0, 300)
-    by_block = tails.of_blocks(sample, np.arange(5000), top=10, heaviest=0.5, cap=12.0)
-    assert np.abs(terms(by_block, grid) - terms(tail(sample), grid)).max() < 2 * tails.STEP
+    by_block, by_row = tails.of_blocks(sample, np.arange(5000), top=10, heaviest=0.5, cap=12.0), tail(sample)
+    between = (grid > by_row.edge) & (grid <= sample.max())
+    apart = terms(by_block, grid) - terms(by_row, grid)
+    assert np.abs(apart[~between]).max() < 2 * tails.STEP
+    assert apart[between].max() <= 0.0
+    assert between.sum() > 5
 
 
 @settings(max_examples=200, deadline=None)

@@ -245,3 +245,35 @@ def test_reasons_and_leading_come_from_the_member_that_spoke() -> None:
     row[1] = np.log2(1 + 8)
     assert [j for j, _, _ in detector.explain(row)] == [1]
     assert detector.leading(row[None, :])[0] == 1
+
+
+def test_one_row_is_refused_in_one_sentence() -> None:
+    with pytest.raises(ValueError, match="probe: 1 honest rows are too few; at least 100 in each half"):
+        train(table(), honest(1, 1), honest(500, 2))
+
+
+def test_a_constant_feature_says_nothing_until_it_moves() -> None:
+    constant, held_back = honest(5000, 1), honest(5000, 2)
+    constant[:, 1] = held_back[:, 1] = 3.0
+    detector = train(table(), constant, held_back).detector
+    new = honest(5000, 3)
+    new[:, 1] = 3.0
+    assert 1 / 1.8 < realised(detector.score(new)[1], 1e-2) < 1.8
+    row = new[:1].copy()
+    row[0, 1] = 12.0
+    assert detector.explain(row[0])[0][0] == 1
+
+
+def test_contrasts_of_a_constant_are_finite() -> None:
+    rows = np.column_stack([np.zeros(500), np.arange(500.0)])
+    text = table_text(("high", "context"), "") + '[[themes]]\nname = "c"\nmember = "contrasts"\nfeatures = ["f0", "f1"]\n'
+    detector = train(parse(text.encode(), "probe"), rows, rows).detector
+    assert np.isfinite(detector.score(rows)[1]).all()
+
+
+def test_an_entity_with_half_of_all_rows_becomes_usual_and_does_not_flood() -> None:
+    rows, entity = honest(10_000, 2), np.arange(10_000) // 10
+    rows[:5000, 0], entity[:5000] = 8.0 + 0.01 * rows[:5000, 0], 5000
+    detector = train(table(), honest(10_000, 1), rows, entities=entity).detector
+    assert detector.score(rows)[1][:5000].min() > 1e-3
+    assert realised(detector.score(honest(10_000, 3))[1], 1e-2) < 1.8

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from detector import features
 from detector.features import FeatureState
-from detector.features.calendar import local
+from detector.features.calendar import Calendar, local
 from detector.judge import beside, entities
 from detector.judge.beside import NEAR, Nearest, deciles, near
 from detector.judge.findings import NearMiss
@@ -32,7 +32,7 @@ Kept = dict[tuple[int, str, str, int], NearMiss]
 
 
 def judged(parts: Sequence[pl.DataFrame], models: Models = MODELS) -> Iterator[tuple[pl.DataFrame, dict[str, Scored], Times]]:
-    state, clock = FeatureState.fresh(100_000, "Europe/Berlin"), 0
+    state, clock = FeatureState.fresh(100_000, Calendar.of("Europe/Berlin")), 0
     for part in parts:
         scored, at = score(features.step(state, part, models.tables), models), Times.of(part, clock)
         clock = int(at.clock[-1]) if len(part) > 0 else clock

@@ -25,7 +25,7 @@ class Tails:
     """K tails.
 
     starts  int32 (K + 1), knots of tail k are starts[k]:starts[k + 1]; none: the tail is always 0
-    knots   float64, strictly rising inside a tail; terms float64, at each knot, never falling
+    knots   float64, strictly rising inside a tail; terms float64, at each knot, never falling; knots beyond the edge limit it
     edge    float64 (K), where the Pareto tail begins; base its term there; shape, scale its parameters (scale 0: stays at base)
     cap     float64 (K), no term above this
     """
@@ -68,8 +68,9 @@ def of_sample(sample: F64, *, top: int, heaviest: float, cap: float, narrowest: 
     n = len(values)
     distinct, first = np.unique(values, return_index=True)
     terms = -np.log10((1.0 + n - first) / (n + 1.0))
-    knots = _thinned(terms)
     edge = values[max(n - 1 - top, 0)]
+    distinct, terms = distinct[distinct <= edge], terms[distinct <= edge]
+    knots = _thinned(terms)
     over = values[values > edge] - edge
     base = -math.log10((1.0 + len(over)) / (n + 1.0))
     shape, scale = pareto(over, heaviest)
@@ -80,7 +81,8 @@ def of_blocks(sample: F64, block: NDArray[Any], *, top: int, heaviest: float, ca
     """The upper tail of a sample whose rows come in blocks (what one source did), many rows of a block being alike.
 
     Up to the edge rows are counted. Beyond it the sample says no more than its blocks do: the Pareto tail is fitted to the
-    `top` largest block maxima ("declustering": Coles 2001, 5.3.2), else a single busy hour would pass for the end of the world.
+    `top` largest block maxima ("declustering": Coles 2001, 5.3.2), else a single busy hour would pass for the end of the world;
+    and no term there is above that of the rows' count, else an hour as busy as that would be rarer than it was.
     """
     values = np.sort(sample)
     n = len(values)
@@ -89,7 +91,7 @@ def of_blocks(sample: F64, block: NDArray[Any], *, top: int, heaviest: float, ca
     np.maximum.at(maxima, which, sample)
     maxima.sort()
     edge = maxima[max(len(maxima) - 1 - top, 0)]
-    distinct, first = np.unique(values[values <= edge], return_index=True)
+    distinct, first = np.unique(values, return_index=True)
     terms = -np.log10((1.0 + n - first) / (n + 1.0))
     knots = _thinned(terms)
     over = maxima[maxima > edge] - edge
@@ -136,15 +138,18 @@ def term(x: float, k: int, starts: I32, knots: F64, terms: F64, edge: F64, base:
     n = starts[k + 1] - first
     if n == 0 or x < knots[first]:
         return 0.0
+    most = cap[k]
     if x > edge[k]:
         y = base[k]
         if scale[k] > 0.0:
             z = (x - edge[k]) / scale[k]
             y += (math.log1p(shape[k] * z) / shape[k] if shape[k] > 0.0 else z) * 0.4342944819032518
-        return float(min(y, cap[k]))
+        most = min(y, most)
+        if x > knots[first + n - 1]:
+            return float(most)
     at = first
     while n > 1:  # no branch on the data
         half = n >> 1
         at += half if knots[at + half] <= x else 0
         n -= half
-    return float(min(terms[at], cap[k]))
+    return float(min(terms[at], most))

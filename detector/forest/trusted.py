@@ -1,9 +1,9 @@
 """SHA-256 of the manifests of the models that we ship; `detector.learn.baseline` rewrites this file."""
 
 TRUSTED: dict[str, str] = {
-    "auth-service": "a1d07302521459a6f52c4e46964f6c99fb1457ef9b68109973b875a5d3cbe0a1",
-    "auth-source": "2913f028ddc87d868d3dead9609471abe26dd99c6de8cbb060b79c8a7f4aeb2b",
-    "auth-user": "e960941d64764092afad6ed75e1264eef7943a2d481c754bd7fd6423a6c2d3ea",
-    "firewall-pair": "eb65e2719319ed28ce93ac67d7b6d6e893a26a3564aa14b489ec48f184b99916",
-    "firewall-source": "ce6bb7ca08dd25167479358ad1857d42dd3bd21aa3d2c44b2710361aeb65089d",
+    "auth-service": "81d2ea7219e29fc139c798493f591a3d1e9692a3878af538ea14b5f7590b1f57",
+    "auth-source": "db0f6764188f15d0bf3b254e2781deae2d146c46b6fe88654473f2bb9649c2fd",
+    "auth-user": "db8a2292fdd425005590217d32bfa32021ed3157d78aebb5c97c9abb5dc3e521",
+    "firewall-pair": "43acb828e67382220fbf6a8caf95d404a4be5b255c1e16b0982fcd17f0c66081",
+    "firewall-source": "e418a7d77f18219270d7c60e9d0fc26ab131f25476ce66b5671f549ff5ee25e6",
 }

@@ -44,7 +44,7 @@ MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = 86_400_000_000
 WARM_UP = 4  # days whose rows are left out: everything is new then, and who was seen on three days is known
 FEWEST_PEOPLE = 300
-KEPT = {"firewall-source": 0.05, "firewall-pair": 0.1}  # of a city's rows, drawn evenly, so that busy hours stay busy; else all
+KEPT = {"firewall-source": 0.25, "firewall-pair": 0.25}  # of a city's rows, drawn evenly, so that busy hours stay busy; else all
 PER_ENTITY = 200  # rows of one source, pair, account or service in the end
 MOST = 40_000  # training rows
 PER_CITY = 60_000  # rows to calibrate on; drawn as they come, so that "1 in N" is of the rows that SCORE will see

@@ -58,7 +58,7 @@ class Plain:
 
     def p(self, X: F64) -> F64:
         beyond = len(self.held_back) - np.searchsorted(self.held_back, self.forest.plain_score(X), "left")
-        return (1.0 + beyond) / (len(self.held_back) + 1.0)
+        return np.asarray((1.0 + beyond) / (len(self.held_back) + 1.0), np.float64)
 
 
 def plain(

@@ -34,7 +34,8 @@ def named(figures: Figures, what: str) -> float | None:
 def honest_a_week(figures: Figures) -> float:
     """Incidents that people opened, a week of this host; the stream's length counts as a week at least."""
     opened: int = figures["opened_by"]["owner"] + figures["opened_by"]["staff"]
-    return opened / max(figures["days"] / 7, 1.0)
+    weeks: float = max(figures["days"] / 7, 1.0)
+    return opened / weeks
 
 
 @dataclass(frozen=True, slots=True)

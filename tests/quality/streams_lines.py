@@ -175,7 +175,7 @@ def route(parts: Sequence[Records], zone: str, *, stable: bool) -> pl.DataFrame:
     router = Router(Decoder.build(topics), Privacy.of(config, keyring))
     times = np.concatenate([part.timestamps for part in parts])
     merged = interleave(list(parts), np.argsort(times, kind="stable").astype(np.int64))
-    frames = []
+    frames: list[pl.DataFrame] = []
     for first in range(0, len(merged), STEP):
         frames += route_step(merged.take(np.arange(first, min(first + STEP, len(merged)))), router).events.values()
     return ecs.concat(frames).sort("@timestamp", maintain_order=True)

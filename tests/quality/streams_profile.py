@@ -76,7 +76,8 @@ class _Known:
 
 def vectors(logins: Logins, zone: ZoneInfo) -> F64:
     """float64 (n, 2), each login against what went before it. That a source had failed before is the source model's business."""
-    tenant, own = _Known(), defaultdict(_Known)
+    tenant = _Known()
+    own: defaultdict[int, _Known] = defaultdict(_Known)
     hours = (Calendar(zone).hours(logins.time)[1] % 24).tolist()
     X = np.zeros((len(logins), len(TABLE.features)))
     for i, hour in enumerate(hours):
