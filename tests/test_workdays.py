@@ -26,9 +26,9 @@ END:VCALENDAR
 """
 
 
-def hour(calendar: Calendar, *moment: int) -> int:
+def hour(calendar: Calendar, year: int, month: int, day: int, at: int) -> int:
     """The hour of the week of a moment on the wall in Berlin."""
-    time = datetime(*moment, tzinfo=ZoneInfo("Europe/Berlin"))  # type: ignore[arg-type]  # year, month, day, hour
+    time = datetime(year, month, day, at, tzinfo=ZoneInfo("Europe/Berlin"))
     return int(calendar.hours(np.array([int(time.timestamp() * 1e6)]))[0][0])
 
 

@@ -104,7 +104,8 @@ def new_attempts(state: Logins, e: Attempts, i: int) -> float:
         s.num[slot, CLOCK + 9] += 1.0
         return 1.0 if s.num[slot, CLOCK + 9] == 1.0 else 0.0
     grown = _grown(s, slot, CLOCK + 1 + min(7, int(np.int64(e.kind[i]))), count)
-    if e.kind[i] != _BY_PAM and e.kind[i] != _OF_PAM:
+    own = s.num[slot, CLOCK + 1 + _BY_PAM] > 0.0  # PAM speaks under this very pid
+    if e.kind[i] != _BY_PAM and (e.kind[i] != _OF_PAM or own):
         return grown
     return _told_once(s, combine(_CHILDREN, combine(e.host[i], e.source[i])), e.time[i], grown, e.kind[i] == _BY_PAM)
 
