@@ -122,6 +122,9 @@ class Privacy(Struct, frozen=True, forbid_unknown_fields=True):
         "none"
     )
     roles_file: Annotated[str, doc("CSV without header: account, role group [, tenant]; groups under 5 people are not told apart")] = ""
+    aliases_file: Annotated[
+        str, doc("CSV without header: other name, account [, tenant]; where Entra and Windows name a person differently")
+    ] = ""
     domains: Annotated[list[str], doc("own login domains: name@domain and host.domain count as name and host")] = []
     dead_letter_public_key: Annotated[str, doc("unreadable records are sealed to it; empty = they are not kept at all")] = ""
 

@@ -62,6 +62,7 @@ def missing(config: Config, environ: Mapping[str, str], role: Role = "all") -> I
             yield from _file(f"database.{prefix}password_file", getattr(database, f"{prefix}password_file"), secret=True)
     if role != "score":
         yield from _file("privacy.roles_file", privacy.roles_file)
+        yield from _file("privacy.aliases_file", privacy.aliases_file)
         yield from _file("enrichment.networks_file", config.enrichment.networks_file)
         yield from _file("privacy.dead_letter_public_key", privacy.dead_letter_public_key)
         yield from _file("privacy.key_file", privacy.key_file, secret=True, hint="make it with `tuermer keys new privacy --out {}`")

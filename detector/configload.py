@@ -32,7 +32,7 @@ from detector.configcheck import Role
 FILES = {  # settings that name a file or folder; relative ones start at the folder of the configuration file
     "kafka": ("password_file", "ca_file", "cert_file", "key_file"),
     "database": ("password_file", "owner_password_file", "directory"),
-    "privacy": ("key_file", "roles_file", "dead_letter_public_key"),
+    "privacy": ("key_file", "roles_file", "aliases_file", "dead_letter_public_key"),
     "enrichment": ("networks_file",),
     "state": ("directory", "models"),
 }

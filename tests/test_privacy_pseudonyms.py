@@ -145,6 +145,16 @@ def test_role_groups_under_five_people_are_not_told_apart(tmp_path: Path) -> Non
     assert frame["user.kind"].to_list() == ["person", "unknown", "unknown", "unknown"]
 
 
+def test_two_names_of_one_person_are_one_account_where_the_file_says_so(tmp_path: Path) -> None:
+    """Entra writes anna.berger@stadt.example, Windows STADT\\bergera; another tenant's file row changes nothing here."""
+    (tmp_path / "aliases.csv").write_text("anna.berger@stadt.example,bergera\nemil.koch,kochem,werke\n", "utf-8")
+    config = msgspec.structs.replace(CONFIG, privacy=Settings(aliases_file=str(tmp_path / "aliases.csv"), domains=["stadt.example"]))
+    names = ("Anna.Berger@stadt.example", "STADT\\BergerA", "emil.koch", "kochem")
+    shown = routed([{"user.name": name} for name in names], config)["user.name"].to_list()
+    assert shown[0] == shown[1]
+    assert shown[2] != shown[3]
+
+
 def test_a_roles_file_with_a_broken_row_is_refused_by_its_number(tmp_path: Path) -> None:
     (tmp_path / "roles.csv").write_text("anna,Amt\nnur-ein-feld\n", "utf-8")
     config = msgspec.structs.replace(CONFIG, privacy=Settings(roles_file=str(tmp_path / "roles.csv")))

@@ -33,16 +33,18 @@ class Answer(NamedTuple):
 class Accounts:
     """[[accounts]], the operating systems' own accounts, and the role groups of one tenant."""
 
-    def __init__(self, accounts: Iterable[Account], roles: dict[str, str], domains: Iterable[str]) -> None:
+    def __init__(self, accounts: Iterable[Account], roles: dict[str, str], domains: Iterable[str], aliases: dict[str, str]) -> None:
         listed = list(accounts)
         self._kinds = [a.kind for a in listed]
         self._match = _any_of(a.pattern for a in listed)
         self._roles = roles
+        self._aliases = aliases
         self._domains = tuple(d.casefold().lstrip("@.") for d in domains)
 
     def answer(self, written: str) -> Answer:
         """What `written`, a name as a log line has it, stands for. Lower case, DOMAIN\\ and own @domains are dropped."""
         name = bare_account(written, self._domains)
+        name = self._aliases.get(name, name)
         found = self._match.fullmatch(name) if self._match is not None else None
         kind = self._kinds[found.lastindex - 1] if found is not None and found.lastindex is not None else None
         role = self._roles.get(name, "")
@@ -112,6 +114,23 @@ def read_roles(path: str, tenant: str, domains: tuple[str, ...]) -> dict[str, st
     for role in roles.values():
         sizes[role] = sizes.get(role, 0) + 1
     return {account: role for account, role in roles.items() if sizes[role] >= SMALLEST_GROUP}
+
+
+def read_aliases(path: str, tenant: str, domains: tuple[str, ...]) -> dict[str, str]:
+    """Other name -> account of one tenant from the CSV file: what Entra calls anna.berger may be bergera to Windows.
+
+    Raises ConfigError when a row has not two or three columns.
+    """
+    if path == "":
+        return {}
+    aliases: dict[str, str] = {}
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.reader(file), 1):
+            if len(row) not in (2, 3) or "" in (row[0].strip(), row[1].strip()):
+                raise ConfigError(f"{Path(path).name}: row {number} is not: other name, account [, tenant]")
+            if len(row) == 2 or row[2].strip() in ("", tenant):
+                aliases[bare_account(row[0], domains)] = bare_account(row[1], domains)
+    return aliases
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str] | None:

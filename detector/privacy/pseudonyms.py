@@ -20,7 +20,7 @@ from detector.config import Config
 from detector.decode import ecs, table
 from detector.decode.decoded import Decoded
 from detector.privacy import fields, networks, providers, seen, texts
-from detector.privacy.accounts import Accounts, Hosts, read_roles
+from detector.privacy.accounts import Accounts, Hosts, read_aliases, read_roles
 from detector.privacy.dead_letters import DeadLetters
 from detector.privacy.epochs import epochs, limited
 from detector.privacy.keys import Keyring, clamp
@@ -62,7 +62,8 @@ class Tenant:
         self.networks = NetworkTable.of(listed)
         self.hosts = Hosts(config, tenant, self.networks)
         accounts = [a for a in config.accounts if a.tenant in ("", tenant)]
-        self.accounts = Accounts(accounts, read_roles(config.privacy.roles_file, tenant, domains), domains)
+        roles = read_roles(config.privacy.roles_file, tenant, domains)
+        self.accounts = Accounts(accounts, roles, domains, read_aliases(config.privacy.aliases_file, tenant, domains))
         self.users: dict[int, dict[str, tuple[str, str, str]]] = {}  # epoch -> name as written -> (shown, kind, role)
         self.machines: dict[int, dict[str, tuple[str]]] = {}
 

@@ -84,9 +84,9 @@ class Town:
 
     def __init__(self, seed: int, people: int = PEOPLE) -> None:
         self.seed = seed
-        r = self._r = random.Random(seed)
+        r = self.dice = random.Random(seed)
         weights = [1.0 / (k + 1) ** 0.9 for k in range(DOMESTIC)]
-        self._share = list(accumulate(weights))
+        self.share = list(accumulate(weights))
         sizes = list(accumulate(r.lognormvariate(0, 0.7) for _ in range(GROUPS)))
         self.group_hosts = [r.sample(range(COMMON, HOSTS), r.randint(4, 12)) for _ in range(GROUPS)]
         self.people = [self._person(min(bisect(sizes, r.random() * sizes[-1]), GROUPS - 1), i) for i in range(people)]
@@ -94,10 +94,10 @@ class Town:
 
     def provider(self, r: random.Random) -> int:
         """A domestic provider as people have it: a few are common, most are rare."""
-        return HOME + min(bisect(self._share, r.random() * self._share[-1]), DOMESTIC - 1)
+        return HOME + min(bisect(self.share, r.random() * self.share[-1]), DOMESTIC - 1)
 
     def _person(self, group: int, i: int) -> Person:
-        r = self._r
+        r = self.dice
         admin = i % 40 == 0
         off = r.randrange(5) if r.random() < 0.25 else -1
         hosts = r.sample(self.group_hosts[group], r.randint(2, 4)) + r.sample(range(COMMON), 4)
@@ -119,11 +119,11 @@ class Town:
             self._of_person(out, who, p, day)
         for s in range(30):  # service accounts: every night and every few hours, always the same host and network
             begin = 24 * day + 5.2 + s / 100
-            out += [Login(begin + 4 * k + self._r.random() / 50, PEOPLE + s, s % SITES, COMMON + 7 * s, "kerberos") for k in range(6)]
+            out += [Login(begin + 4 * k + self.dice.random() / 50, PEOPLE + s, s % SITES, COMMON + 7 * s, "kerberos") for k in range(6)]
         return out
 
     def _habits_change(self, p: Person, day: int) -> None:
-        r = self._r
+        r = self.dice
         if r.random() < 1 / 700:
             p.home = self.provider(r)
         if day > p.trip[1] and r.random() < 0.007:
@@ -132,10 +132,10 @@ class Town:
 
     def _elsewhere(self) -> int:
         """A hotel, a relative, a train: any domestic provider, rare ones more often than at home."""
-        return self.provider(self._r) if self._r.random() < 0.6 else HOME + self._r.randrange(DOMESTIC)
+        return self.provider(self.dice) if self.dice.random() < 0.6 else HOME + self.dice.randrange(DOMESTIC)
 
     def _of_person(self, out: list[Login], who: int, p: Person, day: int) -> None:
-        r, weekday, now = self._r, day % 7, 24 * day
+        r, weekday, now = self.dice, day % 7, 24 * day
         away = p.trip[0] <= day <= p.trip[1]
         if p.admin and r.random() < 0.06:
             self._outside(out, who, p, now + 5 + r.uniform(14, 23.5), p.home, r.randint(1, 3), 0.6)
@@ -164,7 +164,7 @@ class Town:
             self._office_day(out, who, p, begin, end)
 
     def _home_day(self, out: list[Login], who: int, p: Person, begin: float, end: float) -> None:
-        r = self._r
+        r = self.dice
         noon = begin + (end - begin) * r.uniform(0.35, 0.65)
         if r.random() < 0.06:  # half a day at home, half in the office, and the way between them
             self._outside(out, who, p, begin, p.home, 3, noon - begin)
@@ -178,7 +178,7 @@ class Town:
             self._outside(out, who, p, end + r.uniform(1, 4), net, 1, 0.5)
 
     def _office_day(self, out: list[Login], who: int, p: Person, begin: float, end: float) -> None:
-        r = self._r
+        r = self.dice
         now = 24 * int((begin - 5) // 24)
         site = p.site if r.random() > 0.04 else r.randrange(SITES)
         if r.random() < p.early:
@@ -199,7 +199,7 @@ class Town:
             self._outside(out, who, p, evening, net, r.randint(1, 2), 0.5)
 
     def _inside(self, out: list[Login], who: int, p: Person, begin: float, end: float, site: int) -> None:
-        r = self._r
+        r = self.dice
         for k in range(r.randint(4, 9)):
             at = begin if k == 0 else r.uniform(begin, max(end - 0.2, begin + 0.1))
             out.append(Login(at, who, site, self._host(p), "kerberos"))
@@ -208,7 +208,7 @@ class Town:
 
     def _outside(self, out: list[Login], who: int, p: Person, begin: float, net: int, n: int, hours: float) -> None:
         """Dial-in from a provider, then logins through the VPN, now and then a cloud service directly."""
-        r = self._r
+        r = self.dice
         last = 24 * int((begin - 5) // 24) + 28.95  # a day is an epoch
         out.append(Login(begin, who, net, 0, "mfa"))
         for _ in range(n):
@@ -219,7 +219,7 @@ class Town:
                 )
 
     def _host(self, p: Person) -> int:
-        r = self._r
+        r = self.dice
         x = r.random()
         if x < 0.006:
             return r.randrange(COMMON, HOSTS)  # standing in for somebody
@@ -233,7 +233,7 @@ KINDS = ("far", "near-rare", "near-common", "d", "d-near", "lateral")
 
 def episode(town: Town, kind: str, who: int, day: int, r: random.Random) -> list[Login]:
     """A takeover of one person on one day: its logins. Nobody's own provider or group plays a part."""
-    near_common = HOME + min(bisect(town._share, r.random() * town._share[9]), 9)
+    near_common = HOME + min(bisect(town.share, r.random() * town.share[9]), 9)
     net = {
         "far": lambda: ABROAD_AT + r.randrange(150), "near-rare": lambda: HOME + r.randrange(25, DOMESTIC),
         "near-common": lambda: near_common, "d": lambda: ABROAD_AT + r.randrange(150), "d-near": lambda: near_common,
