@@ -13,7 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -66,7 +66,7 @@ def compare_block(typing: Any, codes: Any, at: Any, rank: Any, lowest: Any, widt
 @primitive
 def combine_sets(typing: Any, inside: Any, right: Any, outside: Any, planes: Any, node: Any, above: Any, flip: Any, plane: Any) -> Any:
     """Sets of 4 words: inside[node:] = inside[above:] & (right[above:] ^ flip); planes[plane:] |= inside[node:] & right[node:];
-    outside[node:] &= inside[node:]. Returns whether any row is left in outside."""  # fmt: skip
+    outside[node:] &= inside[node:]."""  # fmt: skip
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         vector = ir.VectorType(I64, 4)
@@ -85,39 +85,9 @@ def combine_sets(typing: Any, inside: Any, right: Any, outside: Any, planes: Any
         builder.store(builder.or_(load(level), builder.and_(here, load(place(1, right_of, args[4])))), level, align=8)
         out = builder.and_(load(place(2, out_of, args[4])), here)
         builder.store(out, place(2, out_of, args[4]), align=8)
-        return builder.icmp_unsigned("!=", builder.bitcast(out, ir.IntType(256)), ir.Constant(ir.IntType(256), 0))
-
-    return types.boolean(inside, right, outside, planes, types.intp, types.intp, types.uint64, types.intp), build
-
-
-@primitive
-def halve(typing: Any, bounds: Any, start: Any, half: Any, values: Any, at: Any, base: Any) -> Any:
-    """One step of 256 binary searches: base[i] += half where bounds[start + base[i] + half - 1] < values[at + i]."""
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kinds, zero = signature.args, ir.Constant(I64, 0)
-        wide, single, double = ir.VectorType(I32, 16), ir.VectorType(ir.FloatType(), 16), ir.VectorType(I64, 16)
-        pointers = ir.VectorType(ir.FloatType().as_pointer(), 16)
-        flags = ir.VectorType(ir.IntType(1), 16)
-        insert: Callable[..., Any] = cgutils.get_or_insert_function
-        gather = insert(builder.module, ir.FunctionType(single, (pointers, I32, flags, single)), "llvm.masked.gather.v16f32.v16p0")
-        last = builder.sub(builder.add(args[1], args[2]), ir.Constant(I64, 1))
-        origin = _splat(builder, builder.ptrtoint(_data(context, builder, kinds[0], args[0], last), I64), 16)
-        halves = _splat(builder, builder.trunc(args[2], I32), 16)
-        sources, places = _data(context, builder, kinds[3], args[3], args[4]), _data(context, builder, kinds[5], args[5], zero)
-        for step in range(0, ROWS, 16):
-            place = builder.bitcast(builder.gep(places, [ir.Constant(I64, step)]), wide.as_pointer())
-            value = builder.bitcast(builder.gep(sources, [ir.Constant(I64, step)]), single.as_pointer())
-            old = builder.load(place, align=4)
-            offsets = builder.shl(builder.zext(old, double), ir.Constant(double, [2] * 16))
-            address = builder.inttoptr(builder.add(origin, offsets), pointers)
-            bound = builder.call(gather, (address, ir.Constant(I32, 4), ir.Constant(flags, [1] * 16), ir.Constant(single, ir.Undefined)))
-            above = builder.fcmp_ordered("<", bound, builder.load(value, align=4))
-            step_by = builder.select(above, halves, ir.Constant(wide, [0] * 16))
-            builder.store(builder.add(old, step_by), place, align=4)
         return context.get_dummy_value()
 
-    return types.void(bounds, types.intp, types.intp, values, types.intp, base), build
+    return types.void(inside, right, outside, planes, types.intp, types.intp, types.uint64, types.intp), build
 
 
 @primitive
@@ -187,22 +157,12 @@ def compare_block_plain(
 def combine_sets_plain(
     inside: NDArray[np.uint64], right: NDArray[np.uint64], outside: NDArray[np.uint64], planes: NDArray[np.uint64],
     node: int, above: int, flip: int, plane: int,
-) -> bool:  # fmt: skip
+) -> None:  # fmt: skip
     """The twin of combine_sets."""
-    left = False
     for w in range(4):
         inside[node + w] = inside[above + w] & (right[above + w] ^ np.uint64(flip))
         planes[plane + w] |= inside[node + w] & right[node + w]
         outside[node + w] &= inside[node + w]
-        left = left or outside[node + w] != 0
-    return left
-
-
-@numba.njit(cache=True, nogil=True)
-def halve_plain(bounds: NDArray[np.float32], start: int, half: int, values: NDArray[np.float32], at: int, base: NDArray[np.int32]) -> None:
-    """The twin of halve."""
-    for i in range(ROWS):
-        base[i] += half if bounds[start + base[i] + half - 1] < values[at + i] else 0
 
 
 @numba.njit(cache=True, nogil=True)
