@@ -31,6 +31,7 @@ from detector.judge.flags import Flags, Times, flagged
 from detector.judge.models import Models, Scored, score
 from detector.judge.reasons import because
 from detector.judge.titles import title
+from detector.judge.volume import Counted
 
 SHIPPED = Path(__file__).parents[2] / "models"
 _GRACE = 3_600_000_000  # µs: an incident about a token that is already over stays open so long, or each late event would open one
@@ -67,7 +68,7 @@ def _step(state: ShardState, events: pl.DataFrame, models: Models) -> tuple[Chan
 def judge(state: ShardState, events: pl.DataFrame, scored: Mapping[str, Scored], models: Models) -> Changes:
     """Step 6 of the journey: flagged rows open, continue and worsen incidents."""
     at = Times.of(events, state.cases.clock)
-    state.cases.volumes.count(at.clock, {name: one.rows.row[one.rows.weight > 0] for name, one in scored.items()})
+    state.cases.volumes.count(at.clock, {name: _counted(one.rows) for name, one in scored.items()})
     flags = flagged(events, scored, models, at)
     changes = Changes(state.shard)
     if flags is not None:
@@ -78,6 +79,11 @@ def judge(state: ShardState, events: pl.DataFrame, scored: Mapping[str, Scored],
     zone = state.features.calendar.zone
     misses = beside.near(state.cases.nearest, events, scored, models, at, zone)
     return replace(changes, misses=misses, deciles=beside.deciles(scored, at, zone))
+
+
+def _counted(rows: Rows) -> Counted:
+    new = rows.weight > 0
+    return rows.row[new], rows.entity[new]
 
 
 def _changes(shard: str, events: pl.DataFrame, flags: Flags, touched: list[Touched]) -> Changes:

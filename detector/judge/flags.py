@@ -76,7 +76,8 @@ def flagged(events: pl.DataFrame, scored: Mapping[str, Scored], models: Models, 
     event, model, vector, p, s, weight, family, network = (column[order] for column in columns)
     kind, entity = entities_of(events, event, model, family == FAMILIES.index(GOT_IN))
     kind, entity = np.where(network != 0, entities.NETWORK, kind), np.where(network != 0, network, entity)
-    success = _says(events, event, "event.outcome", frozenset({"success"})) & ~_says(events, event, "event.action", _NO_ENTRY)
+    logins = np.isin(model, [MODELS.index(name) for name in _LOGIN_MODELS])  # a connection that was let through is no login
+    success = logins & _says(events, event, "event.outcome", frozenset({"success"})) & ~_says(events, event, "event.action", _NO_ENTRY)
     critical = _says(events, event, "destination.network", models.critical) | _says(events, event, "source.network", models.critical)
     return Flags(event, model, vector, p, s, weight, family, kind, entity, at.time[event], at.clock[event], success, critical)
 

@@ -122,6 +122,8 @@ def _usual(feature: Feature, phrase: Phrase, median: float, often: float, langua
     if phrase.form in ("odds", "none"):
         return ""
     low, high = (_said(feature, phrase, value, language) for value in (median, often))
+    if phrase.form == "factor" and high == "1":
+        return "sonst höchstens ebenso viel" if language == "de" else "otherwise at most as much"
     if phrase.form == "factor":
         return f"sonst höchstens das {high}-Fache" if language == "de" else f"otherwise at most {high} times"
     if feature.direction == "context":
@@ -203,15 +205,26 @@ def _limit(table: ModelTable, limit: counterfactual.Limit) -> dict[str, str]:
     phrase = _phrase(table, feature)
     text: dict[str, str] = {}
     for language in LANGUAGES:
-        counted = phrase.form == "unit" and feature.unit != "share" and phrase.clause(language).startswith("{n}")
-        form = "counted" if counted else "none" if phrase.form == "none" else "measured"
+        form = _form(feature, phrase, limit.amount)
         said = _said(feature, phrase, limit.amount, language)
-        clause = phrase.clause(language, dative=counted).replace("{n}", said)
+        clause = phrase.clause(language, dative=form == "counted").replace(
+            "{n} " if form == "without" else "{n}", "" if form == "without" else said
+        )
         text[language] = f"{_QUIET[form][language]} {clause}{_HOW[limit.how][language]}."
     return text
 
 
+def _form(feature: Feature, phrase: Phrase, limit: float) -> str:
+    """Which sentence suits a limit: below how many, without any, at which value, or only that it would have to be weaker."""
+    if phrase.form == "none" or (phrase.form == "odds" and limit < 1.5) or (phrase.form == "factor" and limit < 0.1):
+        return "none"
+    if phrase.form == "unit" and feature.unit != "share" and phrase.de.startswith("{n}") and phrase.en.startswith("{n}"):
+        return "without" if feature.unit != "bytes" and limit < 1.5 else "counted"
+    return "measured"
+
+
 _QUIET = {
+    "without": {"de": "Nicht gemeldet worden wäre es ohne", "en": "Would not have been raised without"},
     "counted": {"de": "Nicht gemeldet worden wäre es unter", "en": "Would not have been raised below"},
     "measured": {"de": "Die Schwelle liegt hier bei:", "en": "The threshold here is:"},
     "none": {"de": "Nicht gemeldet worden wäre es, wenn dies schwächer wäre:", "en": "Would not have been raised if this were weaker:"},

@@ -68,14 +68,19 @@ _CHANCE = {
 }
 
 
-def rarity(model: str, one_in: float | None, volume: float | None, language: str) -> str | None:
-    """ "1 in 20,000 comparable logins; at your volume by chance about every 12 days"; None where p is no probability."""
+def rarity(model: str, one_in: float | None, volume: float | None, language: str, worst: float | None = None) -> str | None:
+    """ "1 in 20,000 comparable logins; at your volume by chance about every 12 days"; None where p is no probability.
+
+    `worst` is 1 in how many it became later, told where it is far more.
+    """
     if one_in is None or model not in _COMPARABLE:
         return None
-    text = f"{odds(one_in, language)} {_COMPARABLE[model][language]}"
-    if volume is None or volume <= 0:
-        return text
-    return f"{text}; {chance(one_in / volume, language)}"
+    parts = [f"{odds(one_in, language)} {_COMPARABLE[model][language]}"]
+    if volume is not None and volume > 0:
+        parts.append(chance(one_in / volume, language))
+    if worst is not None and worst >= 3 * one_in:
+        parts.append(f"später {odds(worst, language)}" if language == "de" else f"later {odds(worst, language)}")
+    return "; ".join(parts)
 
 
 def chance(days: float, language: str) -> str:

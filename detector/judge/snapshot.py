@@ -62,7 +62,8 @@ def schema() -> str:
 def dump(features: FeatureState, cases: Cases, clocks: Clocks) -> bytes:
     arrays = [_Array(name, a.dtype.str, list(a.shape), np.ascontiguousarray(a).tobytes()) for name, a in remembered.dump(features).items()]
     kept = [_packed(case) for _, case in sorted(cases.known.items())]
-    volumes = Volumes(cases.volumes.first, {model: dict(sorted(rows.items())) for model, rows in sorted(cases.volumes.rows.items())})
+    of = cases.volumes
+    volumes = Volumes(of.first, _ordered(of.rows), _ordered(of.entities), dict(sorted(of.today.items())))
     packed = msgspec.msgpack.encode(
         _Snapshot(schema(), cases.clock, kept, volumes, cases.nearest.day, _nearest(cases), dict(sorted(clocks.items())), arrays)
     )
@@ -71,6 +72,10 @@ def dump(features: FeatureState, cases: Cases, clocks: Clocks) -> bytes:
 
 def _nearest(cases: Cases) -> list[tuple[int, int, int, float]]:
     return [(*key, nearness) for key, nearness in cases.nearest.best.items()]
+
+
+def _ordered(counts: dict[str, dict[int, int]]) -> dict[str, dict[int, int]]:
+    return {model: dict(sorted(known.items())) for model, known in sorted(counts.items())}
 
 
 def _packed(case: Case) -> _Case:

@@ -16,7 +16,7 @@ _ACTS: dict[str, dict[str, str]] = {  # an inside source, or an account
     CONTROL: {"de": "{0} meldet sich in gleichmäßigen Abständen bei {1}", "en": "{0} contacts {1} at regular intervals"},
     EXFILTRATION: {"de": "{0} sendet ungewöhnlich viele Daten nach außen", "en": "{0} is sending an unusual amount of data outside"},
     ACCESS: {"de": "Ungewöhnliche Anmeldung von {0} auf {1}", "en": "Unusual login from {0} on {1}"},
-    LATERAL: {"de": "{0} greift auf ungewohnte Rechner zu", "en": "{0} is reaching for unfamiliar hosts"},
+    LATERAL: {"de": "{0} greift auf ungewohnte Rechner oder Dienste zu", "en": "{0} is reaching for unfamiliar hosts or services"},
     FLOOD: {"de": "{0} baut ungewöhnlich viele Verbindungen auf", "en": "{0} is opening unusually many connections"},
 }
 _SUFFERS: dict[str, dict[str, str]] = {  # an attacked service

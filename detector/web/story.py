@@ -28,7 +28,8 @@ def rarity(i: Json, language: str) -> str:
     """ "1 in 20,000 comparable logins; at your volume by chance about every 12 days", or why nothing is stated."""
     if i["family"] == "success-after-failures":
         return WORDS[language]["by_rule"]
-    return sayings.rarity(i["model"], i["one_in"], i["volume"], language) or WORDS[language]["not_stated"]
+    worst = 1 / i["worst_p"] if i["worst_p"] > 0 else None
+    return sayings.rarity(i["model"], i["one_in"], i["volume"], language, worst) or WORDS[language]["not_stated"]
 
 
 def again(i: Json, language: str) -> str | None:
