@@ -87,16 +87,16 @@ class Detector:
         """
         row = self.clamped(np.asarray(x, np.float64)[None, :])
         member = self.members[self.strength(row)[1][0]]
-        terms = self._terms(np.concatenate([row, self.clamped(self.usual_rows.median[None, :])]))
+        terms = self._terms(row)[:, 0]
         parts = np.zeros(len(self.features))
         used = list(member.features)
-        parts[used] = (terms[:, 0] - terms[:, 1])[used]
+        parts[used] = (terms - self._usual_terms)[used]
         if member.forest is not None:
             parts[used] = member.blamed(member.forest.contributions(member.columns(row))[0])
         parts = np.maximum(parts, 0.0)
         whole = parts.sum()
         order = np.lexsort((self._silent, -parts))
-        return [(int(j), float(parts[j] / whole), float(terms[j, 0])) for j in order if parts[j] > 0.0]
+        return [(int(j), float(parts[j] / whole), float(terms[j])) for j in order if parts[j] > 0.0]
 
     def counterfactual(self, x: ArrayLike, feature: int, threshold_p: float) -> float | None:
         """The value of the feature nearest to x's at which the row's p would not be below the threshold, all else equal.
@@ -170,6 +170,11 @@ class Detector:
     @cached_property
     def _speaks(self) -> NDArray[np.bool_]:
         return np.array([self.forests or m.forest is None for m in self.members])
+
+    @cached_property
+    def _usual_terms(self) -> F64:
+        """float64 (F), tail terms of the median row."""
+        return np.ascontiguousarray(self._terms(self.clamped(self.usual_rows.median[None, :]))[:, 0])
 
     @cached_property
     def _silent(self) -> NDArray[np.bool_]:
