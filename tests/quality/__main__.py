@@ -20,7 +20,7 @@ from tests.quality.page import PAGE, filled
 
 DATASETS = Path(__file__).parents[3] / "shared" / "datasets"
 SEEDS = (100, 101, 102, 103, 104)  # never looked at while tuning
-PLAN = Plan(SEEDS, people=250, calendar=Calendar(4, 1, 9))
+PLAN = Plan(SEEDS, people=120, calendar=Calendar(4, 1, 9))
 Part = Callable[[bool], str]  # whether quick -> Markdown
 
 
