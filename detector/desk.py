@@ -24,7 +24,7 @@ from detector.judge.policy import ZONE, Policy
 from detector.judge.suppress import SuppressionError
 from detector.judge.windows import Series, Window, WindowError
 from detector.sentence import Sentence
-from detector.store import Database, learning, maintenance, suppressions
+from detector.store import Database, ailments, learning, maintenance, suppressions
 from detector.store import digests as stored_digests
 from detector.store.database import EPOCH, moment
 from detector.store.opening import open_database
@@ -196,7 +196,7 @@ def digest_document(database: Database, config: Config, tenant: str, day: str | 
     if tenant not in stored_digests.tenants(database):
         raise DeskError(f"there is no tenant {tenant}; nothing of it was ever read")
     if day is None:
-        return stored_digests.preview(database, policy, tenant, now)
+        return stored_digests.preview(database, policy, tenant, now, ailments.silent)
     try:
         found = stored_digests.stored(database, tenant, dt.date.fromisoformat(day))
     except ValueError as error:

@@ -86,11 +86,11 @@ def make(database: Database, policy: Policy, tenant: str, day: dt.date, due: int
         return True
 
 
-def preview(database: Database, policy: Policy, tenant: str, now: int) -> Mapping[str, Any]:
+def preview(database: Database, policy: Policy, tenant: str, now: int, silent: Silent = nobody_watches) -> Mapping[str, Any]:
     """The digest as it would be made now, not stored; covers the last 24 hours."""
     with database.transaction() as connection:
         day = moment(now).astimezone(ZoneInfo(policy.zone(tenant))).date()
-        return gather(connection, policy, tenant, day, now, None)
+        return gather(connection, policy, tenant, day, now, silent(connection, tenant, now))
 
 
 def stored(database: Database, tenant: str, day: dt.date | None = None) -> Mapping[str, Any] | None:

@@ -67,7 +67,7 @@ def spread(i: Json, language: str) -> str | None:
 
 def quiet(i: Json, language: str) -> str | None:
     """Why nobody was told, where nobody was."""
-    word = f"why.{i['why']}"
+    word = "why.learning" if i["notification"] == "learning" else f"why.{i['why']}"  # there `why` is what the budget would have said
     if i["notification"] in ("none", "sent") or word not in WORDS[language]:
         return None
     return WORDS[language][word].format(window=i["maintenance"] or "", id=i["suppression"] or "")
