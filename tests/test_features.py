@@ -339,3 +339,11 @@ def test_addresses_of_both_families_are_kept_apart() -> None:
     rows = [login(i, source, "u", "h", ok=False) for i, source in enumerate(["2001:db8::1", "2001:db8::2", "0.0.0.1", "::1"])]
     found = step(FeatureState.fresh(1_000), events(rows), TABLES)["auth-source"]
     assert len(set(found.entity.tolist())) == 4
+
+
+@pytest.mark.parametrize("source", ["::1", "127.0.0.1"])
+def test_a_machine_that_talks_to_itself_has_no_source(source: str) -> None:
+    """dovecot names ::1 for its own logins: six failures in six spells are nobody's persistence."""
+    x = last("auth-source", fails(6, every=400, source=source))
+    assert (x["spells_since_success"], x["hours_failing"], x["strange_spells"], x["strange_failures"]) == (0, 0, 0, 0)
+    assert last("auth-source", fails(6, every=400))["spells_since_success"] == 6

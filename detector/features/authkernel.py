@@ -46,16 +46,24 @@ def _outcomes(events: pl.DataFrame) -> NDArray[np.uint8]:
     return np.where((action == 2) & (outcome == SUCCESS), RESUMED, found).astype(np.uint8)
 
 
+def _itself(events: pl.DataFrame) -> NDArray[np.bool_]:
+    """Whether the source is the machine itself, 127.0.0.0/8 or ::1: no source at all (dovecot on ssh_ufw_host_a_2021); shape (n,)."""
+    hi, lo = ecs.numbers(events, "source.ip.hi"), ecs.numbers(events, "source.ip.lo")
+    plain = ecs.numbers(events, "source.ip.kind") == ecs.PLAIN
+    found: NDArray[np.bool_] = plain & (hi == 0) & ((lo == 1) | (lo >> 24 == 0xFFFF7F))
+    return found
+
+
 def attempts(events: pl.DataFrame, time: NDArray[np.int64], calendar: Calendar) -> Attempts:
     """The columns of authentication events; `time` is the event time in µs, limited by the caller."""
     listed = text_ids(events, "source.network")
     inside = (sides(events) & SOURCE_INSIDE).astype(np.uint8)
     host = text_ids(events, "host.name")
     host = np.where(host == 0, text_ids(events, "event.dataset") ^ text_ids(events, "observer.name"), host)
-    address = address_ids(events, "source.ip")
+    address = np.where(_itself(events), 0, address_ids(events, "source.ip")).astype(np.uint64)
     provider = text_ids(events, "source.as.organization.name")
     outside = np.where(provider != 0, provider, network_ids(events, "source.ip"))
-    network = np.where(listed != 0, listed, np.where(inside == 1, _INSIDE_UNLISTED, outside))
+    network = np.where(listed != 0, listed, np.where(inside == 1, _INSIDE_UNLISTED, np.where(address == 0, 0, outside))).astype(np.uint64)
     whence = words(events, "source.kind", WHENCE)
     whence = np.where((whence == 0) & (inside == 1), np.uint8(logins.OFFICE), whence)
     target, user = text_ids(events, "user.target.name"), text_ids(events, "user.name")
