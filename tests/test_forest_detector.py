@@ -103,21 +103,6 @@ def test_each_member_speaks_for_what_only_it_sees() -> None:
     assert set(DETECTOR.without_forest().score(NEW)[2].tolist()) == {1, 2}
 
 
-@pytest.mark.parametrize(("feature", "adverse"), [(0, 12.0), (3, -12.0), (4, -12.0)])
-def test_the_counterfactual_is_the_boundary_of_alerting(feature: int, adverse: float) -> None:
-    value = DETECTOR.counterfactual(odd(feature, adverse), feature, 3e-4)
-    assert value is not None
-    outward = value + np.sign(adverse) * 2e-3
-    assert p_of(odd(feature, value)) > 3e-4 >= p_of(odd(feature, outward))
-
-
-def test_there_is_no_counterfactual_when_another_feature_alone_is_loud_or_nothing_is() -> None:
-    loud = odd(0, 40.0)
-    loud[1] = 12.0
-    assert DETECTOR.counterfactual(loud, 1, 3e-4) is None
-    assert DETECTOR.counterfactual(USUAL, 0, 3e-4) is None
-
-
 def test_usual_is_the_median_and_the_adverse_tenth() -> None:
     training = honest(20_000, 1)
     assert DETECTOR.usual(0) == pytest.approx(np.quantile(training[:, 0], [0.5, 0.9]), abs=1e-3)

@@ -18,7 +18,6 @@ from detector.forest.stored import Usual
 from detector.forest.tails import Tails
 
 F64 = NDArray[np.float64]
-POINTS, ROUNDS = 32, 3  # of the counterfactual's search: 1 / 32,768 of the way to the usual, finer than a sentence shows
 
 
 @dataclass(frozen=True)
@@ -98,22 +97,6 @@ class Detector:
         order = np.lexsort((self._silent, -parts))
         return [(int(j), float(parts[j] / whole), float(terms[j])) for j in order if parts[j] > 0.0]
 
-    def counterfactual(self, x: ArrayLike, feature: int, threshold_p: float) -> float | None:
-        """The value of the feature nearest to x's at which the row's p would not be below the threshold, all else equal.
-
-        None when even the usual value would not have kept it quiet, or when the row is quiet anyway.
-        """
-        row = np.array(x, np.float64)
-        loud, quiet = float(row[feature]), float(self.usual_rows.median[feature])
-        ends = self._p_with(row, feature, np.array([loud, quiet]))
-        if ends[0] > threshold_p or ends[1] <= threshold_p:
-            return None
-        for _ in range(ROUNDS):
-            values = np.linspace(loud, quiet, POINTS + 1)[1:]
-            first = int((self._p_with(row, feature, values) > threshold_p).argmax())
-            loud, quiet = (float(values[first - 1]) if first > 0 else loud), float(values[first])
-        return quiet
-
     def usual(self, feature: int) -> tuple[float, float]:
         """(median, 90th percentile) among honest training rows; the 10th where low is adverse."""
         return float(self.usual_rows.median[feature]), float(self.usual_rows.extreme[feature])
@@ -191,11 +174,6 @@ class Detector:
         out = np.empty(rows.shape[::-1])
         members.feature_terms(rows, *_tables(self.tails), out)
         return out
-
-    def _p_with(self, row: F64, feature: int, values: F64) -> F64:
-        changed = np.tile(row, (len(values), 1))
-        changed[:, feature] = values
-        return self.score(changed)[1]
 
 
 def _tables(tails: Tails) -> tuple[NDArray[np.int32], F64, F64, F64, F64, F64, F64, F64]:
