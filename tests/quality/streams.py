@@ -1,6 +1,6 @@
 """The goals on real streams (issue 4, point 5): every candidate on every host, as a table, JSON and markdown.
 
-    python -m tests.quality.streams [--quick] [--out FILE.json]
+    python -m tests.quality.streams [--quick] [HOST…] [FILE.json] [SEED]
 
 Development figures: thresholds were chosen while looking at host_a and gateway (streams.md); the sealed sets stay sealed.
 """
@@ -24,26 +24,27 @@ from tests.quality.streams_lines import HOSTS, STAFF, Recorded, present, read, r
 from tests.quality.streams_people import Sshd, people, spoken, working
 
 QUICK = ("host_d", "gateway", "desktop")
+SEED = 8  # of staff and episodes in the report; everything was tuned while looking at seed 2026, and 7 was seen once
 Result = dict[str, Any]
 
 
-def run(quick: bool, hosts: Sequence[str] = (), say: bool = False) -> Result:
+def run(quick: bool, hosts: Sequence[str] = (), say: bool = False, seed: int = SEED) -> Result:
     """Everything for docs/quality.md. `quick`: three small hosts and ten episodes of a kind. Hosts that are not at hand are left out."""
     field = Field.made()
     wanted = hosts or (QUICK if quick else tuple(host.name for host in HOSTS))
-    found: Result = {"quick": quick, "models": field.described, "hosts": {}}
+    found: Result = {"quick": quick, "seed": seed, "models": field.described, "hosts": {}}
     for host in HOSTS:
         if host.name in wanted and present(host):
             begin = time.monotonic()
-            found["hosts"][host.name] = of_host(host, field, 10 if quick else COUNT)
+            found["hosts"][host.name] = of_host(host, field, 10 if quick else COUNT, seed)
             if say:
                 sys.stderr.write(f"{host.name}: {time.monotonic() - begin:.0f} s\n")
     return found
 
 
-def of_host(host: Recorded, field: Field, count: int) -> Result:
+def of_host(host: Recorded, field: Field, count: int, seed: int) -> Result:
     stream = read(host)
-    rng = np.random.default_rng([2026, len(host.name), *host.name.encode()])
+    rng = np.random.default_rng([seed, len(host.name), *host.name.encode()])
     staff = people(rng)
     logins = working(rng, staff, stream.first, stream.last, host.zone)
     scene = Scene(stream, staff, logins, Sshd(stream.machine, ZoneInfo(host.zone)), rng)
@@ -87,9 +88,10 @@ def _as_shipped(scene: Scene, parts: list[Any], field: Field, count: int) -> Res
 def main(arguments: Sequence[str]) -> None:
     from tests.quality.streams_report import terminal
 
-    names = [argument for argument in arguments if not argument.startswith("-") and not argument.endswith(".json")]
+    names = [argument for argument in arguments if argument in {host.name for host in HOSTS}]
+    seed = next((int(argument) for argument in arguments if argument.isdigit()), SEED)
     out = [argument for argument in arguments if argument.endswith(".json")]
-    found = run("--quick" in arguments, names, say=True)
+    found = run("--quick" in arguments, names, say=True, seed=seed)
     for path in out:
         Path(path).write_text(json.dumps(found, indent=1))
     sys.stdout.write(terminal(found))

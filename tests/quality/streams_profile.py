@@ -2,7 +2,7 @@
 
 Address, network, region and hour against the account's own past, the network against the tenant's. Summed, because a forest or a
 sum of tails over the single ones found 74 % of the moves (b) where the two sums find 99 % (on simulated people).
-The threshold is 1.65e-3, not 3e-4: honest people change their provider about that often, and a move looks just like it. For
+The threshold is 1.55e-3, not 3e-4: honest people change their provider about that often, and a move looks just like it. For
 fourteen people that is an opened incident every other week.
 """
 
@@ -34,7 +34,7 @@ def _feature(name: str, german: str, english: str) -> Feature:
 
 
 TABLE = ModelTable(
-    name="auth-user", entity="user.name", members=["forest", "tail_sum", "tail_max"], threshold=1.65e-3,
+    name="auth-user", entity="user.name", members=["forest", "tail_sum", "tail_max"], threshold=1.55e-3,
     title=Text("Ungewöhnliche Anmeldung eines Kontos", "Unusual login of an account"),
     features=[
         _feature("elsewhere", "Neuheit von Adresse, Netz und Region", "novelty of address, network and region"),
