@@ -161,9 +161,10 @@ def _movement(m: Habits, u: Slab, slot: int, e: Attempts, i: int, network: np.ui
     Two places: logins at two of them within 8 hours; not the day's first arrival at the office, which follows a look into the
     mail at home. Travel: the same between two regions, one of them abroad, within 12 hours. There and back: logins at one
     place, another place, and the first again within 12 hours; people go home once a day, whoever shares an account with a
-    thief comes back. Change: how rare the tenant's people change between such kinds of places at this hour. All offices are one place.
+    thief comes back. Change: how rare the tenant's people change between such kinds of places at this hour. All offices are one
+    place. Service and machine accounts are wherever their machines are.
     """
-    if network == 0 or not _is_place(int(e.whence[i])):
+    if network == 0 or e.machine[i] == 1 or not _is_place(int(e.whence[i])):
         return
     t, inside = e.time[i], e.whence[i] == OFFICE
     place = _INSIDE if inside else network
