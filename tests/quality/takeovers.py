@@ -96,7 +96,7 @@ def frame(town: Town, logins: Sequence[Login], day: int, mode: str) -> pl.DataFr
         "source.as.organization.name": _column(_PROVIDERS, _OF_NET["provider"][net]),
         "source.geo.region_iso_code": _column(_REGIONS, _OF_NET["region"][net]), "source.kind": _column(_WHENCE, _OF_NET["kind"][net]),
         "source.ip.hi": pl.Series(np.zeros(len(who), np.uint64)),
-        "source.ip.lo": pl.Series(0xFFFF_0000_0000 + 65_536 * net + who.astype(np.uint64)),
+        "source.ip.lo": pl.Series(np.uint64(0xFFFF_0000_0000) + (65_536 * net + who).astype(np.uint64)),
         "source.ip.kind": pl.Series(np.where(inside, ecs.TOKEN, ecs.PLAIN).astype(np.uint8)),
         "event.epoch": pl.Series(np.full(len(who), FIRST_DAY + day, np.int32)), "log.offset": pl.Series(np.arange(len(who))),
     }  # fmt: skip
