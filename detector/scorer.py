@@ -202,7 +202,7 @@ class Report:
             "shards": sum(len(lane.shards) for lane in self.scorer.lanes.values()),
         }
         if progress.events > self.events:
-            log.info("progress", **values)
+            log.info("progress", events_per_second=rate, lag_messages=progress.lag, shards=values["shards"])
         self.scorer.tools.store.report("score", self.instance, values, now)
         self.last, self.events = now, progress.events
 
