@@ -83,8 +83,8 @@ def produce(address: str, lines: int) -> None:
 
 def half_load(running: Daemons, address: str, rate: float) -> tuple[float, float, float]:
     """(records/s that were sent, p50, p99 in seconds from Kafka timestamp to committed row)."""
-    lines = int(rate * HALF_LOAD_SECONDS)
-    values = (records.value(row) for records in bulk(lines, seed=5, chunk=min(lines, 100_000)) for row in range(len(records)))
+    lines = int(rate * HALF_LOAD_SECONDS) // 100_000 * 100_000 or 100_000
+    values = (records.value(row) for records in bulk(lines, seed=5, chunk=100_000) for row in range(len(records)))
     batches = [paced.batch(group) for group in paced.grouped(values, PER_BATCH)]
     before, already = buckets(running.score_url), running.read()
     reached = paced.send(address, TOPIC, PARTITIONS, batches, PER_BATCH, rate)
