@@ -52,7 +52,11 @@ def times(
     for row in range(len(out)):
         time = clock.NONE
         for entry in range(len(fields)):
-            time = _field_time(values, begin, length, row, fields, entry, day_first[entry], zones, zone[row], near[row], year, memory)
+            a = fields[entry, 0]
+            if length[a, row] > 0 and fields[entry, 1] < 0 and fields[entry, 2] < 0:  # a number needs no zone, and handing zones on costs
+                time = clock.read_epoch(values, begin[a, row], begin[a, row] + length[a, row])
+            if time == clock.NONE:
+                time = _field_time(values, begin, length, row, fields, entry, day_first[entry], zones, zone[row], near[row], year, memory)
             if time != clock.NONE:
                 f = fields[entry, 3]
                 if f >= 0 and length[f, row] > 0:
