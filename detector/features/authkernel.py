@@ -48,9 +48,9 @@ def _outcomes(events: pl.DataFrame) -> NDArray[np.uint8]:
 
 def _itself(events: pl.DataFrame) -> NDArray[np.bool_]:
     """Whether the source is the machine itself, 127.0.0.0/8 or ::1: no source at all (dovecot on ssh_ufw_host_a_2021); shape (n,)."""
-    hi, lo = ecs.numbers(events, "source.ip.hi"), ecs.numbers(events, "source.ip.lo")
+    hi, lo = (ecs.numbers(events, f"source.ip.{part}").astype(np.uint64, copy=False) for part in ("hi", "lo"))
     plain = ecs.numbers(events, "source.ip.kind") == ecs.PLAIN
-    found: NDArray[np.bool_] = plain & (hi == 0) & ((lo == 1) | (lo >> 24 == 0xFFFF7F))
+    found: NDArray[np.bool_] = plain & (hi == 0) & ((lo == 1) | (lo >> np.uint64(24) == 0xFFFF7F))
     return found
 
 
