@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import features
+from detector.decode import ecs
 from detector.features import FeatureState
 from detector.features.calendar import Calendar, local
 from detector.judge import beside, entities
@@ -29,6 +30,7 @@ ZONE = ZoneInfo("Europe/Berlin")
 MODELS = stub_models()
 THRESHOLD = 3e-4
 STREAM = noise(6_000, seed=11, days=2.5)
+STREAM = STREAM.with_columns(ecs.text(np.ones(len(STREAM), np.uint8), ["", "person"], "user.kind"))  # only people have places
 Kept = dict[tuple[int, str, str, int], NearMiss]
 
 
