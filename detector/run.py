@@ -177,6 +177,7 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
         loop = scorer.Scorer(consumer, kafka.events_topic, judge, _tools(config, opened.daemon_url, stop, metrics, accept_gap))
         database, now = Database(opened.daemon_url), scorer.wall_clock()
         loop.tools.patiently(lambda: desk.begin(config, database, now))
+        loop.tools.patiently(lambda: _note_models(database, judge, now))
         deliver = alerts.AlertTopic(database, sender, kafka.alerts_topic)
         chores = (
             desk.CalendarChore(config, database, now),
@@ -186,6 +187,11 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
         loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, *chores)
         with beside(watching(config, kafka, opened.daemon_url, scorer.wall_clock), stop):
             loop.run(stop)
+
+
+def _note_models(database: Database, judge: Core, now: int) -> None:
+    with database.transaction() as connection:
+        ailments.note_models(connection, {name: scorer.model_id for name, scorer in judge.models.scorers.items()}, now)
 
 
 def _tools(config: Config, url: str, stop: threading.Event, metrics: Metrics, accept_gap: bool) -> Tools:

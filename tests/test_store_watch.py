@@ -114,6 +114,13 @@ def test_a_tenant_with_much_traffic_and_no_incident_for_a_day_is_asked_about(dat
         assert kept.operation(connection, NOON).quiet == {"stadt": 50 * (24 - 1) * 6 - 50}
 
 
+def test_a_model_in_use_for_half_a_year_is_told_and_a_restart_does_not_make_it_young(listening: Listening) -> None:
+    with listening.store.database.transaction() as connection:
+        for days in (200, 10):
+            kept.note_models(connection, {"auth-user": "auth-user-1"}, NOON - days * DAY)
+        assert kept.operation(connection, NOON).models == {"auth-user-1": NOON - 200 * DAY}
+
+
 class Unheard:
     """A broker that takes everything, so that nothing is ever found."""
 

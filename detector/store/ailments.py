@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from detector.judge.health import DAY, Ailment, Operation
@@ -69,6 +70,15 @@ def operation(connection: Connection, now: int, canary_missed: int = 0) -> Opera
     return Operation(int(row[0]), behind, _models(connection), _quiet(connection, now), canary_missed)
 
 
+def note_models(connection: Connection, models: Mapping[str, str], now: int) -> None:
+    """Since when each model (name -> model id, which holds a digest of its arrays) is in use; known ones keep their time."""
+    for name, model_id in models.items():
+        connection.execute(
+            "INSERT INTO store.models (model_id, model, sha256, manifest, loaded) VALUES (%s, %s, '', '{}', %s) ON CONFLICT DO NOTHING",
+            (model_id, name, moment(now)),
+        )
+
+
 def _models(connection: Connection) -> Mapping[str, int]:
     """The newest of each model, and since when it is loaded."""
     rows = connection.execute("SELECT DISTINCT ON (model) model_id, loaded FROM store.models ORDER BY model, loaded DESC").fetchall()
@@ -101,8 +111,5 @@ def silent(connection: Connection, tenant: str, now: int) -> list[str]:
     return [subject for (subject,) in rows]
 
 
-def _micros(at: object) -> int:
-    import datetime as dt
-
-    assert isinstance(at, dt.datetime)
+def _micros(at: dt.datetime) -> int:
     return (at - EPOCH) // dt.timedelta(microseconds=1)

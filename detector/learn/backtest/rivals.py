@@ -52,10 +52,7 @@ class Wordless:
 
     __slots__ = ()
 
-    def counterfactual(self, x: F64, feature: int, threshold_p: float) -> float | None:  # noqa: ARG002 - a scorer's signature
-        return None
-
-    def usual(self, feature: int) -> tuple[float, float]:  # noqa: ARG002 - likewise
+    def usual(self, feature: int) -> tuple[float, float]:  # noqa: ARG002 - a scorer's signature
         return 0.0, 0.0
 
 
