@@ -32,6 +32,7 @@ STOCK_RECORDS = 20_000  # per poll, one Python object each
 COLUMNAR_BATCHES = 1_000  # per poll
 RETRY = 0.5  # s between two attempts while the broker is away
 PATIENCE = 600.0  # s
+KNOWN = 10.0  # s that a member waits until the broker knows its topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +171,27 @@ def member(config: Kafka, topics: Iterable[str], role: str, *, accept_gap: bool 
         heartbeat_interval_ms=1000,  # a rebalance is noticed by heartbeat
         auto_offset_reset="none",
     )
-    listener = _Listener()
-    consumer.subscribe(sorted(set(topics)), listener=listener)
+    listener, wanted = _Listener(), sorted(set(topics))
+    _await(consumer, wanted)
+    consumer.subscribe(wanted, listener=listener)
     return KafkaSource(consumer, Reading(config.reader == "columnar", config.start, accept_gap), listener)
+
+
+def _await(consumer: KafkaConsumer, topics: list[str]) -> None:
+    """Return when the client knows the topics' partitions, after KNOWN at the latest.
+
+    A group leader that assigns before it knows them gives nobody anything, and looks again only when its metadata expires, minutes
+    later: seen with a topic created just before.
+    """
+    deadline = time.monotonic() + KNOWN
+    while time.monotonic() < deadline:
+        try:
+            if all(consumer.partitions_for_topic(topic) for topic in topics):
+                return
+        except KafkaError as error:
+            if not error.retriable:
+                raise _explained(error) from error
+        time.sleep(0.05)
 
 
 def reader(config: Kafka, starts: Mapping[Place, int]) -> KafkaSource:
