@@ -50,7 +50,8 @@ kafka: install kafka-lib
 	@$(BIN)/python -m detector.sources.broker
 
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --group dev -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra grafana --group dev -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra grafana --extra notebooks --group dev -c requirements.lock -o requirements-notebooks.lock
 
 clean:
 	rm -rf $(VENV) var build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis deploy/kafka/lib
