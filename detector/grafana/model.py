@@ -1,0 +1,114 @@
+"""The wanted contents of one tenant's Grafana organisation, as values. Everything here is ours by name: `tuermer` or `tuermer-…`.
+
+Bodies (`json`, `rules`, `intervals`, `settings`) have the shape that Grafana's API takes, without what Grafana adds
+(ids, versions, provenance).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Language = Literal["de", "en"]
+Json = dict[str, Any]
+
+FOLDER = "tuermer"  # uid
+FOLDER_TITLE = "Türmer"
+DATASOURCE = "tuermer-pg"  # uid, the same in every organisation; rules name it, dashboards through their variable `ds`
+DATASOURCE_TYPE = "grafana-postgresql-datasource"
+TAG = "tuermer"  # of every dashboard
+VERDICTS = "tuermer-lage"  # the dashboard with the buttons; the verdict team may edit this one only
+OFF_HOURS = "tuermer-off-hours"  # mute timing: everything outside office hours
+Route = Literal["urgent", "rest", "health"]
+ROUTES: tuple[Route, ...] = ("urgent", "rest", "health")
+
+
+def receiver(route: Route) -> str:
+    """The contact point's name that a rule of this route sends to: tuermer-urgent, tuermer-rest, tuermer-health."""
+    return f"tuermer-{route}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the contents depend on; one per tenant.
+
+    `raw_search`: (title, URL template) as configured in [links]. `runbooks`: the URL that `<rule uid>.md` lies under, with its
+    slash at the end. `page`: the address of Türmer's own page, "" when analysts cannot reach it.
+    """
+
+    tenant: str
+    language: Language = "de"
+    timezone: str = "Europe/Berlin"
+    raw_search: tuple[tuple[str, str], ...] = ()
+    runbooks: str = ""
+    page: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """`json` holds `uid` and `title` too, and neither `id` nor `version`."""
+
+    uid: str
+    title: str
+    json: Json
+
+
+@dataclass(frozen=True, slots=True)
+class RuleGroup:
+    """`rules` as PUT rule-groups takes them, without folderUID, ruleGroup and orgID; `interval` in seconds, a multiple of 10."""
+
+    name: str
+    interval: int
+    rules: tuple[Json, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A group of message templates: `text` holds its {{ define }}s."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MuteTiming:
+    """`intervals` as Grafana's `time_intervals`."""
+
+    name: str
+    intervals: tuple[Json, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContactPoint:
+    """One integration of a contact point; several share a name. `secrets`: keys of `settings`, dots for nested ones."""
+
+    uid: str
+    name: str
+    type: str
+    settings: Json
+    secrets: tuple[str, ...] = ()
+    resolved: bool = True  # also say when it is over
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """`body` without secrets; `secrets` is `secureJsonData`."""
+
+    uid: str
+    name: str
+    body: Json
+    secrets: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Everything that is pushed into one organisation."""
+
+    datasource: DataSource
+    mute_timings: tuple[MuteTiming, ...]
+    templates: tuple[Template, ...]
+    contact_points: tuple[ContactPoint, ...]
+    dashboards: tuple[Dashboard, ...]
+    rule_groups: tuple[RuleGroup, ...]
+    folder: str = FOLDER
+    folder_title: str = FOLDER_TITLE
