@@ -11,16 +11,12 @@ import sys
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from detector.sections import Audit, Keyholder, Opening, doc
 from detector.sentence import Sentence
 
 Kind = Literal["server", "client", "vpn", "wifi", "guest", "dmz"]
-
-
-def doc(description: str, *, ge: int | None = None, le: int | None = None) -> Meta:
-    """The documentation of a setting and, for numbers, its limits."""
-    return Meta(description=description, ge=ge, le=le)
 
 
 class Kafka(Struct, frozen=True, forbid_unknown_fields=True):
@@ -222,9 +218,12 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     hosts: list[Host] = []
     maintenance: list[Maintenance] = []
     suppressions: list[Suppression] = []
+    keyholders: list[Keyholder] = []
     kafka: Kafka | None = None
     database: Database = Database()
     privacy: Privacy = Privacy()
+    opening: Opening = Opening()
+    audit: Audit = Audit()
     enrichment: Enrichment = Enrichment()
     page: Page = Page()
     workdays: Workdays = Workdays()

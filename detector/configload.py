@@ -33,6 +33,8 @@ FILES = {  # settings that name a file or folder; relative ones start at the fol
     "kafka": ("password_file", "ca_file", "cert_file", "key_file"),
     "database": ("password_file", "owner_password_file", "directory"),
     "privacy": ("key_file", "roles_file", "aliases_file", "dead_letter_public_key"),
+    "opening": ("break_glass_key_file",),
+    "audit": ("key_file", "anchor_file"),
     "enrichment": ("networks_file",),
     "state": ("directory", "models"),
 }

@@ -16,6 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # Downwards in the journey only: a room may import from rooms that stand before it here, and from itself.
 ROOMS = (
     ("sentence",),
+    ("sections",),
     ("records", "config", "logs"),
     ("configcheck",),
     ("configload",),
