@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Struct
 
+from detector.grafanasections import Grafana, Links
 from detector.sections import Audit, Keyholder, Opening, doc
 from detector.sentence import Sentence
 
@@ -231,6 +232,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     watch: Watch = Watch()
     state: State = State()
     logs: Logs = Logs()
+    grafana: Grafana = Grafana()
+    links: Links = Links()
     language: Annotated[Literal["de", "en"], doc("of messages and reasons")] = "de"
 
 

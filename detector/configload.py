@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.inspect import (
     BoolType,
+    DictType,
     Field,
     IntType,
     ListType,
@@ -25,7 +26,7 @@ from msgspec.inspect import (
     type_info,
 )
 
-from detector import configcheck
+from detector import configcheck, grafanacheck, grafanasections
 from detector.config import Config, ConfigError
 from detector.configcheck import Role
 
@@ -36,6 +37,7 @@ FILES = {  # settings that name a file or folder; relative ones start at the fol
     "opening": ("break_glass_key_file",),
     "audit": ("key_file", "anchor_file"),
     "enrichment": ("networks_file",),
+    "grafana": ("ca_file", "directory", "admin_password_file", "database_ca_file"),
     "state": ("directory", "models"),
 }
 
@@ -71,6 +73,7 @@ def _troubles(path: Path, environ: Mapping[str, str], role: Role) -> Iterator[st
     config = _absolute(msgspec.convert(raw, Config), path.absolute().parent)
     yield from configcheck.contradictions(config)
     yield from configcheck.missing(config, environ, role)
+    yield from grafanacheck.contradictions(config)
 
 
 def _absolute(config: Config, folder: Path) -> Config:
@@ -85,6 +88,7 @@ def _absolute(config: Config, folder: Path) -> Config:
         entry if entry.calendar == "" else msgspec.structs.replace(entry, calendar=str(folder / entry.calendar))
         for entry in config.maintenance
     ]
+    changed["grafana"] = grafanasections.absolute(changed["grafana"], folder)
     return msgspec.structs.replace(config, **changed)
 
 
@@ -98,6 +102,8 @@ def _shape(value: object, kind: Type, key: str) -> Iterator[str]:
             yield from _struct(value, kind, key)
         case ListType():
             yield from _list(value, kind, key)
+        case DictType():
+            yield from _dict(value, kind, key)
         case LiteralType() if value not in kind.values or not isinstance(value, str):
             yield f"{key} must be one of {', '.join(str(v) for v in kind.values if v != '')}, not {_show(value)}"
         case BoolType() if not isinstance(value, bool):
@@ -132,6 +138,14 @@ def _list(value: object, kind: ListType, key: str) -> Iterator[str]:
         return
     for number, item in enumerate(value, 1):
         yield from _shape(item, kind.item_type, f"{key}[{number}]")
+
+
+def _dict(value: object, kind: DictType, key: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield f"{key} must be a table, written {{ name = … }}"
+        return
+    for name, item in value.items():
+        yield from _shape(item, kind.value_type, _join(key, name))
 
 
 def _number(value: object, kind: Type, key: str) -> Iterator[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Language = Literal["de", "en"]
 Json = dict[str, Any]
 
 FOLDER = "tuermer"  # uid
@@ -19,29 +18,13 @@ DATASOURCE_TYPE = "grafana-postgresql-datasource"
 TAG = "tuermer"  # of every dashboard
 VERDICTS = "tuermer-lage"  # the dashboard with the buttons; the verdict team may edit this one only
 OFF_HOURS = "tuermer-off-hours"  # mute timing: everything outside office hours
-Route = Literal["urgent", "rest", "health"]
-ROUTES: tuple[Route, ...] = ("urgent", "rest", "health")
+Route = Literal["urgent", "rest", "health", "budget"]
+ROUTES: tuple[Route, ...] = ("urgent", "rest", "health", "budget")
 
 
 def receiver(route: Route) -> str:
-    """The contact point's name that a rule of this route sends to: tuermer-urgent, tuermer-rest, tuermer-health."""
+    """The contact point's name that a rule of this route sends to: tuermer-urgent, tuermer-rest, …"""
     return f"tuermer-{route}"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the contents depend on; one per tenant.
-
-    `raw_search`: (title, URL template) as configured in [links]. `runbooks`: the URL that `<rule uid>.md` lies under, with its
-    slash at the end. `page`: the address of Türmer's own page, "" when analysts cannot reach it.
-    """
-
-    tenant: str
-    language: Language = "de"
-    timezone: str = "Europe/Berlin"
-    raw_search: tuple[tuple[str, str], ...] = ()
-    runbooks: str = ""
-    page: str = ""
 
 
 @dataclass(frozen=True, slots=True)
