@@ -177,11 +177,26 @@ def explain(
 
 
 @keys.command(name="new")
-def keys_new(name: Literal["privacy", "signing", "dead-letters"], *, out: Path | None = None) -> None:
-    """Make a new key; refuses to overwrite an existing file."""
-    from detector.privacy.keyfiles import new_key
+def keys_new(
+    kind: Literal["privacy", "signing", "dead-letters", "person"],
+    *,
+    out: Path | None = None,
+    name: str = "",
+    passphrase_file: Path | None = None,
+) -> None:
+    """Make a new key; refuses to overwrite an existing file.
 
-    for path in new_key(name, out):
+    Parameters
+    ----------
+    name
+        Login of the person whose key it is.
+    passphrase_file
+        File with the passphrase of a person's key; without it the variable TUERMER_PASSPHRASE, or the terminal is asked.
+    """
+    from detector.privacy.keyfiles import new_key, passphrase
+
+    secret = passphrase(passphrase_file, os.environ, again=True) if kind == "person" else ""
+    for path in new_key(kind, out, name, secret):
         print(path)
 
 

@@ -14,19 +14,18 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from detector.config import ConfigError
 from detector.decode.decoded import Decoded, Reject
 from detector.privacy.epochs import epochs
 from detector.privacy.keys import Keyring, clamp
+from detector.privacy.people import SUITE
 from detector.records import Records
 
 SEALED_MOST = 256 * 1024  # bytes of a record that are sealed
 SHAPE_MOST = 200  # characters
 CODE = re.compile(r"[a-z0-9_-]{0,40}")
-SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)  # RFC 9180; a fresh ephemeral key per record
 INFO = b"tuermer dead letter 1"
 
 

@@ -176,7 +176,7 @@ def new_privacy(out: Path, now: int) -> None:
     """A new privacy key file, 0600. Raises KeyFileError when the file exists."""
     oldest = epoch(now, "UTC") - (KEEP + GRACE) // DAY  # so that a backlog can be read; the key is new, so nothing leaks
     stored = _Stored(oldest, *(base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2)))
-    _create(out, msgspec.json.format(msgspec.json.encode(stored)) + b"\n", 0o600)
+    create(out, msgspec.json.format(msgspec.json.encode(stored)) + b"\n", 0o600)
 
 
 def new_signing(out: Path) -> None:
@@ -193,11 +193,12 @@ def _pair(out: Path, private: Ed25519PrivateKey | X25519PrivateKey) -> None:
     public = out.with_name(out.name + ".pub")
     if public.exists():
         raise KeyFileError(f"{public} exists and is not overwritten")
-    _create(out, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
-    _create(public, private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
+    create(out, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+    create(public, private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
 
 
-def _create(out: Path, content: bytes, mode: int) -> None:
+def create(out: Path, content: bytes, mode: int) -> None:
+    """A new file with that content. Raises KeyFileError when it exists or cannot be made."""
     try:
         handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
