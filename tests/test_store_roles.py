@@ -16,6 +16,7 @@ ALL = "SELECT INSERT UPDATE DELETE"
 
 MATRIX = {
     #                          daemon      grafana  auditor
+    "public.alike":           (READ,       READ,    NOTHING),
     "public.decisions":       (READ,       READ,    NOTHING),
     "public.devices":         (READ,       READ,    NOTHING),
     "public.digest":          (READ,       READ,    NOTHING),
@@ -30,8 +31,11 @@ MATRIX = {
     "public.maintenance":     (READ,       READ,    READ),
     "public.migrations":      (READ,       NOTHING, READ),
     "public.near_misses":     (READ,       READ,    NOTHING),
+    "public.notes":           (READ,       READ,    NOTHING),
     "public.suppressions":    (READ,       READ,    READ),
+    "public.verdicts":        (READ,       READ,    READ),
     "store.ailments":         (WRITE_ONCE, NOTHING, NOTHING),
+    "store.annotations":      (WRITE_ONCE, NOTHING, NOTHING),
     "store.buckets":          (KEEP,       NOTHING, NOTHING),
     "store.deciles":          (WRITE_ONCE, NOTHING, NOTHING),
     "store.decisions":        (WRITE_ONCE, NOTHING, NOTHING),
@@ -47,21 +51,25 @@ MATRIX = {
     "store.maintenance":      (WRITE_ONCE, NOTHING, NOTHING),
     "store.models":           (WRITE_ONCE, NOTHING, READ),
     "store.near_misses":      (WRITE_ONCE, NOTHING, NOTHING),
+    "store.notes":            (WRITE_ONCE, NOTHING, NOTHING),
     "store.outbox":           (WRITE_ONCE, NOTHING, NOTHING),
     "store.samples":          (WRITE_ONCE, NOTHING, NOTHING),
     "store.shards":           (WRITE_ONCE, NOTHING, NOTHING),
     "store.snapshot_parts":   (ALL,        NOTHING, NOTHING),
     "store.snapshots":        (ALL,        NOTHING, NOTHING),
     "store.suppressions":     (WRITE_ONCE, NOTHING, NOTHING),
+    "store.tenant_roles":     (READ,       NOTHING, NOTHING),
     "store.tenants":          (WRITE_ONCE, NOTHING, NOTHING),
     "store.unread_slots":     (COUNTED,    NOTHING, NOTHING),
+    "store.verdicts":         (WRITE_ONCE, NOTHING, NOTHING),
     "store.watched":          (WRITE_ONCE, NOTHING, NOTHING),
 }  # fmt: skip
 ROLES = ("tuermer_daemon", "tuermer_grafana", "tuermer_auditor")
 
 COLUMNS = {
-    "store.incidents": "closes_at critical episode episode_events episode_opened events got_in notification notified severity spread "
-    "updated usual_high usual_low worst_p worst_score",
+    "store.incidents": "closes_at critical episode episode_events episode_opened events got_in notification notified owner "
+    "severity spread ticket updated usual_high usual_low verdict verdict_at verdict_by verdict_episode work_by work_until worst_p worst_score",
+    "store.annotations": "changed gone",
     "store.episodes": "events got_in updated worst_p worst_score",
     "store.evidence": "events first last",
     "store.shards": "applied claimed epoch moved owner",
@@ -72,7 +80,7 @@ COLUMNS = {
     "store.ailments": "closed severity text title updated",
     "store.deciles": "counts",
     "store.learning": "ended ended_by",
-    "store.maintenance": "withdrawn",
+    "store.maintenance": "withdrawn withdrawn_by",
     "store.near_misses": "family model_id nearness p_value reasons score techniques time title",
     "store.suppressions": "ended ended_by observed score",
     "store.tenants": "zone",
@@ -128,6 +136,9 @@ def test_i8_the_daemon_may_update_the_course_of_an_incident_and_nothing_else(any
         ("tuermer_daemon", "UPDATE store.decisions SET answer = 'sent'"),
         ("tuermer_daemon", "UPDATE store.suppressions SET expires = 'infinity'"),
         ("tuermer_daemon", "DELETE FROM store.near_misses"),
+        ("tuermer_daemon", "UPDATE store.verdicts SET author = 'somebody else'"),
+        ("tuermer_daemon", "DELETE FROM store.verdicts"),
+        ("tuermer_daemon", "UPDATE store.notes SET text = ''"),
         ("tuermer_daemon", "CREATE TABLE public.mine (x int)"),
         ("tuermer_grafana", "SELECT * FROM store.incidents"),
         ("tuermer_grafana", "SELECT payload FROM store.snapshot_parts"),

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from detector.judge.cases import DAY
 from detector.judge.findings import Changes, Episode, EventSample, EvidenceRow, Incident
 from detector.judge.policy import Policy
-from detector.store import devices, misses, notify
-from detector.store.claims import Claim, Input
+from detector.store import devices, misses, notify, shadows
+from detector.store.claims import Claim, Input, inputs_at
 from detector.store.database import Connection, Database, Fenced, as_json, clean, held, moment
 
 
@@ -38,7 +37,7 @@ def apply(database: Database, mine: Claim, first: int, next_: int, changes: Chan
         )
         if moved.rowcount == 0:
             _done_before(connection, mine, next_)
-            return Applied((), _inputs_at(connection, mine.shard, next_))
+            return Applied((), inputs_at(connection, mine.shard, next_))
         _write_incidents(connection, changes, now)
         _write_episodes(connection, changes, now)
         _write_evidence(connection, changes)
@@ -46,8 +45,12 @@ def apply(database: Database, mine: Claim, first: int, next_: int, changes: Chan
         misses.write(connection, changes)
         devices.write(connection, changes.shard, changes.devices)
         sent = notify.decide_all(connection, mine.tenant, changes, now, policy)
-        connection.execute("UPDATE store.inputs SET from_offset = %s WHERE shard = %s AND from_offset IS NULL", (next_, mine.shard))
-        return Applied(sent, _inputs_at(connection, mine.shard, next_))
+        shadows.write(connection, changes)
+        connection.execute(
+            "UPDATE store.inputs SET from_offset = %s, placed = %s WHERE shard = %s AND from_offset IS NULL AND NOT waits AND refused IS NULL",
+            (next_, moment(now), mine.shard),
+        )
+        return Applied(sent, inputs_at(connection, mine.shard, next_))
 
 
 def _done_before(connection: Connection, mine: Claim, next_: int) -> None:
@@ -57,16 +60,9 @@ def _done_before(connection: Connection, mine: Claim, next_: int) -> None:
         raise Fenced(f"Another instance has taken over the shard {mine.shard}; this one stops.")
 
 
-def _inputs_at(connection: Connection, shard: str, offset: int) -> tuple[Input, ...]:
-    rows = connection.execute(
-        "SELECT id, from_offset, kind, payload FROM store.inputs WHERE shard = %s AND from_offset = %s ORDER BY id", (shard, offset)
-    )
-    return tuple(Input(*row) for row in rows.fetchall())
-
-
 def _day(episode: Episode) -> dt.date:
-    """Where the evidence lies. Later episodes go by the stream's clock, which rises: no two of an incident share a day."""
-    return moment(episode.opened if episode.number == 1 else episode.closes_at - DAY).date()
+    """The partition that its evidence lies in."""
+    return moment(episode.opened).date()
 
 
 def _began(incident: Incident) -> int:
@@ -190,14 +186,14 @@ def _write_evidence(connection: Connection, changes: Changes) -> None:
         return
     connection.execute(
         """
-        INSERT INTO store.evidence AS e (day, incident, field, value, events, first, last)
-        SELECT p.day, p.incident, r.field, r.value, sum(r.events),
+        INSERT INTO store.evidence AS e (day, incident, episode, field, value, events, first, last)
+        SELECT p.day, p.incident, p.number, r.field, r.value, sum(r.events),
             'epoch'::timestamptz + min(r.first) * interval '1 microsecond', 'epoch'::timestamptz + max(r.last) * interval '1 microsecond'
         FROM json_to_recordset(%s::json) AS r
             (incident uuid, episode integer, field text, value text, events bigint, first bigint, last bigint)
         JOIN store.episodes AS p ON p.incident = r.incident AND p.number = r.episode
-        GROUP BY 1, 2, 3, 4
-        ON CONFLICT (day, incident, field, value) DO UPDATE
+        GROUP BY 1, 2, 3, 4, 5
+        ON CONFLICT (day, incident, episode, field, value) DO UPDATE
             SET events = e.events + excluded.events, first = least(e.first, excluded.first), last = greatest(e.last, excluded.last)
         """,
         (msgspec.json.encode(flat).decode(),),  # one text: arrays of parameters cost ten times as much here
@@ -217,8 +213,8 @@ def _write_samples(connection: Connection, changes: Changes) -> None:
         return
     connection.execute(
         """
-        INSERT INTO store.samples (day, incident, time, topic, partition, position, fields)
-        SELECT p.day, p.incident, r.time, r.topic, r.partition, r.position, r.fields::jsonb
+        INSERT INTO store.samples (day, incident, episode, time, topic, partition, position, fields)
+        SELECT p.day, p.incident, p.number, r.time, r.topic, r.partition, r.position, r.fields::jsonb
         FROM unnest(%s::uuid[], %s::integer[], %s::timestamptz[], %s::text[], %s::integer[], %s::bigint[], %s::text[])
             AS r (incident, episode, time, topic, partition, position, fields)
         JOIN store.episodes AS p ON p.incident = r.incident AND p.number = r.episode

@@ -29,7 +29,7 @@ def follow(database: Database, windows: Sequence[Window], now: int) -> int:
         connection.execute(
             f"""
             UPDATE store.maintenance AS m SET withdrawn = %s
-            WHERE m.withdrawn IS NULL AND m.ends > %s AND NOT EXISTS (
+            WHERE m.withdrawn IS NULL AND m.author = '' AND m.ends > %s AND NOT EXISTS (
                 SELECT FROM {_WANTED}
                 WHERE (w.tenant, w.site, w.entity, w.name, w.begins, w.ends) = (m.tenant, m.site, m.entity, m.name, m.begins, m.ends)
             )

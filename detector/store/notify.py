@@ -145,7 +145,7 @@ def _openings(connection: Connection, ids: Sequence[str]) -> dict[str, Mapping[s
         """
         SELECT DISTINCT ON (i.id) i.id::text, s.fields FROM store.incidents AS i
         JOIN store.episodes AS p ON p.incident = i.id AND p.number = i.episode
-        JOIN store.samples AS s ON s.incident = p.incident AND s.day = p.day
+        JOIN store.samples AS s ON s.incident = p.incident AND s.episode = p.number AND s.day = p.day
         WHERE i.id = ANY(%s::uuid[]) ORDER BY i.id, s.time, s.topic, s.partition, s.position
         """,
         (list(ids),),
@@ -184,7 +184,7 @@ def _facts(connection: Connection, incident: Incident, active: Sequence[Suppress
         """
         SELECT e.field, CASE WHEN count(*) < %s THEN array_agg(e.value) END FROM store.incidents AS i
         JOIN store.episodes AS p ON p.incident = i.id AND p.number = i.episode
-        JOIN store.evidence AS e ON e.incident = p.incident AND e.day = p.day
+        JOIN store.evidence AS e ON e.incident = p.incident AND e.episode = p.number AND e.day = p.day
         WHERE i.id = %s AND e.field = ANY(%s) GROUP BY e.field
         """,
         (suppressions.COMPLETE, incident.id, list(wanted)),
@@ -206,7 +206,7 @@ def _sampled(connection: Connection, incident: Incident) -> dict[str, frozenset[
         """
         SELECT s.fields FROM store.incidents AS i
         JOIN store.episodes AS p ON p.incident = i.id AND p.number = i.episode
-        JOIN store.samples AS s ON s.incident = p.incident AND s.day = p.day
+        JOIN store.samples AS s ON s.incident = p.incident AND s.episode = p.number AND s.day = p.day
         WHERE i.id = %s
         """,
         (incident.id,),
