@@ -30,7 +30,7 @@ from types import TracebackType
 from detector.store.database import StoreError
 
 SUPERUSER = "postgres"
-LOGINS = (SUPERUSER, "tuermer_owner", "tuermer_daemon", "tuermer_grafana", "tuermer_auditor")
+LOGINS = (SUPERUSER, "tuermer_owner", "tuermer_daemon", "tuermer_grafana", "tuermer_auditor", "tuermer_trainer")
 DATABASE = "tuermer"
 FALLBACK = Path("/var/lib/tuermer-embedded")
 SETTINGS = {
@@ -82,6 +82,7 @@ class Embedded:
             self._set_aside()
         if not (self.data / "PG_VERSION").exists():
             self._create()
+        self._complete_passwords()
         running = self._running()
         if running is not None:
             self.port = running
@@ -136,6 +137,14 @@ class Embedded:
         finally:
             given.unlink()
         (self.home / "new").rename(self.data)
+
+    def _complete_passwords(self) -> None:
+        """A password for each role that came after this folder was made."""
+        kept = self.passwords()
+        if any(name not in kept for name in LOGINS):
+            made = {name: secrets.token_urlsafe(24) for name in LOGINS if name not in kept}
+            _write_private(self.directory / "passwords.new", json.dumps({**kept, **made}))
+            (self.directory / "passwords.new").replace(self.directory / "passwords.json")
 
     def _set_aside(self) -> None:
         """Our folder was deleted (`make clean`) while the server's lay elsewhere: nobody can log in there any more."""

@@ -10,7 +10,7 @@ import psycopg
 from detector.store.database import Connection, StoreError, connect
 
 OLDEST = 150_000
-ROLES = ("tuermer_owner", "tuermer_daemon", "tuermer_grafana", "tuermer_auditor")
+ROLES = ("tuermer_owner", "tuermer_daemon", "tuermer_grafana", "tuermer_auditor", "tuermer_trainer")
 LEDGER = """
 CREATE TABLE IF NOT EXISTS public.migrations (name text PRIMARY KEY, sha256 text NOT NULL, run timestamptz NOT NULL DEFAULT now())
 """
@@ -72,7 +72,7 @@ def _digest(sql: str) -> str:
 
 
 def make_roles(connection: Connection) -> None:
-    """The four roles, unless they are there already."""
+    """The five roles, unless they are there already."""
     rows = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", (list(ROLES),)).fetchall()
     missing = set(ROLES) - {row[0] for row in rows}
     if not missing:

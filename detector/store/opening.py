@@ -87,9 +87,11 @@ def prepare(server: Embedded, database: str = DATABASE) -> None:
             name = psycopg.sql.Identifier(database)
             connection.execute(psycopg.sql.SQL("CREATE DATABASE {} OWNER tuermer_owner").format(name))
             connection.execute(psycopg.sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
-            connection.execute(
-                psycopg.sql.SQL("GRANT CONNECT ON DATABASE {} TO tuermer_daemon, tuermer_grafana, tuermer_auditor").format(name)
+        connection.execute(
+            psycopg.sql.SQL("GRANT CONNECT ON DATABASE {} TO tuermer_daemon, tuermer_grafana, tuermer_auditor, tuermer_trainer").format(
+                psycopg.sql.Identifier(database)
             )
+        )
     migrate.migrate(server.url("tuermer_owner", database))
 
 
