@@ -40,7 +40,11 @@ def test_an_empty_file_is_the_default_configuration_with_paths_beside_it(tmp_pat
     loaded = load(_written(tmp_path, ""), {})
     assert loaded.privacy.key_file == str(tmp_path / "privacy.key")
     assert loaded.state.directory == str(tmp_path / "var")
-    assert msgspec.structs.replace(loaded, privacy=Config().privacy, state=Config().state, database=Config().database) == Config()
+    assert loaded.grafana.directory == str(tmp_path / "grafana")
+    plain = Config()
+    assert (
+        msgspec.structs.replace(loaded, privacy=plain.privacy, state=plain.state, database=plain.database, grafana=plain.grafana) == plain
+    )
 
 
 def test_the_shipped_file_loads_once_its_secrets_are_there(tmp_path: Path) -> None:
