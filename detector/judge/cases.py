@@ -3,6 +3,7 @@
 An incident is open while the stream's clock (the latest event time so far) is before `closes_at`; so what a row belongs to
 depends on the order of events alone, never on where a batch ends. A closed one is remembered for 14 days after its last
 flag: what repeats its entity and family continues it with a new episode. Its opening facts are never rewritten (I8).
+What people close is in `closing`.
 """
 
 from __future__ import annotations
@@ -106,13 +107,13 @@ def prune(cases: Cases, clock: int) -> None:
     for key, case in list(cases.known.items()):
         if _over(case, clock):
             del cases.known[key]
-        elif case.incident.closes_at <= clock:
+        elif case.bout.episode.closes_at <= clock:
             case.bout.values.clear()
 
 
 def _over(case: Case, clock: int) -> bool:
-    """Closed, and nothing may continue it."""
-    return case.incident.closes_at <= clock and not (case.lasting and clock < case.seen + REMEMBERED)
+    """Closed, and nothing may continue it. Where a person closed it early, a repeat goes on until the episode would have ended."""
+    return case.bout.episode.closes_at <= clock and not (case.lasting and clock < case.seen + REMEMBERED)
 
 
 def _groups(flags: Flags) -> Iterator[tuple[Key, NDArray[np.intp]]]:

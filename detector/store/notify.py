@@ -106,9 +106,12 @@ def decide_all(connection: Connection, tenant: str, changes: Changes, now: int, 
     opened = {incident.id for incident in changes.opened}
     ids = [*changes.notify, *back]
     openings, pasts = _openings(connection, ids), _pasts(connection, ids)
+    allowed = _allowed(connection, ids)
     for id_ in ids:
         incident = known[id_]
         standing = desk.standing(incident, incident.opened if id_ in opened else incident.updated)
+        if id_ in allowed:
+            _go_on_allowing(connection, id_, hidden=standing.suppression is not None)
         if id_ in wishes or (standing.suppression is None and standing.window is None):
             desk.decide(incident, standing, openings.get(id_, {}), pasts.get(id_, Past()))
     desk.close()
@@ -116,14 +119,31 @@ def decide_all(connection: Connection, tenant: str, changes: Changes, now: int, 
 
 
 def _held_back(connection: Connection, ids: Sequence[str]) -> list[str]:
-    """Of these incidents those that a suppression or a window keeps from people, in a stable order."""
+    """Of these incidents those that a suppression, a window or the verdict "allowed" keeps from people, in a stable order."""
     if not ids:
         return []
     rows = connection.execute(
-        "SELECT id::text FROM store.incidents WHERE id = ANY(%s::uuid[]) AND notification IN ('suppressed', 'maintenance') ORDER BY id",
+        "SELECT id::text FROM store.incidents WHERE id = ANY(%s::uuid[]) "
+        "AND (notification IN ('suppressed', 'maintenance') OR verdict = 'allowed') ORDER BY id",
         (list(ids),),
     )
     return [id_ for (id_,) in rows.fetchall()]
+
+
+def _allowed(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Of these incidents those that somebody has allowed."""
+    rows = connection.execute("SELECT id::text FROM store.incidents WHERE id = ANY(%s::uuid[]) AND verdict = 'allowed'", (list(ids),))
+    return {id_ for (id_,) in rows.fetchall()}
+
+
+def _go_on_allowing(connection: Connection, id_: str, *, hidden: bool) -> None:
+    """What was allowed stays closed over its repeats as long as its suppression hides it; beyond that it is open again."""
+    connection.execute(
+        "UPDATE store.incidents SET verdict_episode = episode WHERE id = %s AND verdict_episode <> episode"
+        if hidden
+        else "UPDATE store.incidents SET verdict = NULL, verdict_episode = NULL, verdict_by = NULL, verdict_at = NULL WHERE id = %s",
+        (id_,),
+    )
 
 
 def _locked_purse(connection: Connection, tenant: str, policy: Policy, now: int, zone: str) -> Purse:

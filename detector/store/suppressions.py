@@ -61,25 +61,30 @@ def first_seen(connection: Connection, id_: int, incident: Incident) -> None:
 
 def add(database: Database, given: Given, now: int, zone: str) -> tuple[int, int, bool]:
     """Stores it; returns its id, when it ends (µs), and whether that is because it names a token. Raises SuppressionError."""
+    with database.transaction() as connection:
+        return put(connection, given, now, zone)
+
+
+def put(connection: Connection, given: Given, now: int, zone: str) -> tuple[int, int, bool]:
+    """As `add`, within a transaction of the caller."""
     suppress.checked(given.field, given.value, given.technique, given.signature, given.author, given.reason)
     expires, token = suppress.lasting(given.value, now, zone, given.expires)
     if expires <= now:
         raise SuppressionError("a suppression must end in the future")
-    with database.transaction() as connection:
-        if connection.execute("SELECT FROM store.tenants WHERE tenant = %s", (given.tenant,)).fetchone() is None:
-            raise SuppressionError(f"there is no tenant {given.tenant}")
-        row = connection.execute(
-            """
-            INSERT INTO store.suppressions
-                (key, tenant, field, value, technique, signature, author, reason, created, expires, ends_with_epoch, score, observed)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb) ON CONFLICT (key) DO NOTHING RETURNING id
-            """,
-            (
-                given.key or str(uuid.uuid4()), given.tenant, given.field, clean(given.value), given.technique, list(given.signature),
-                clean(given.author), clean(given.reason), moment(now), moment(expires), token,
-                None if given.seen is None else given.seen.score, None if given.seen is None else _json(given.seen.observed),
-            ),
-        ).fetchone()  # fmt: skip
+    if connection.execute("SELECT FROM store.tenants WHERE tenant = %s", (given.tenant,)).fetchone() is None:
+        raise SuppressionError(f"there is no tenant {given.tenant}")
+    row = connection.execute(
+        """
+        INSERT INTO store.suppressions
+            (key, tenant, field, value, technique, signature, author, reason, created, expires, ends_with_epoch, score, observed)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb) ON CONFLICT (key) DO NOTHING RETURNING id
+        """,
+        (
+            given.key or str(uuid.uuid4()), given.tenant, given.field, clean(given.value), given.technique, list(given.signature),
+            clean(given.author), clean(given.reason), moment(now), moment(expires), token,
+            None if given.seen is None else given.seen.score, None if given.seen is None else _json(given.seen.observed),
+        ),
+    ).fetchone()  # fmt: skip
     return (0 if row is None else int(row[0])), expires, token
 
 
@@ -93,12 +98,17 @@ def scope_of(database: Database, incident: str) -> Given | None:
     Raises SuppressionError for a success after failures.
     """
     with database.transaction() as connection:
-        row = connection.execute(
-            """
-            SELECT tenant, entity_kind, entity_value, family, urgent, got_in, worst_score, reasons FROM store.incidents WHERE id::text = %s
-            """,
-            (incident,),
-        ).fetchone()
+        return scope(connection, incident)
+
+
+def scope(connection: Connection, incident: str) -> Given | None:
+    """As `scope_of`, within a transaction of the caller."""
+    row = connection.execute(
+        """
+        SELECT tenant, entity_kind, entity_value, family, urgent, got_in, worst_score, reasons FROM store.incidents WHERE id::text = %s
+        """,
+        (incident,),
+    ).fetchone()
     if row is None:
         return None
     tenant, kind, value, family, urgent, got_in, score, reasons = row
