@@ -70,8 +70,10 @@ def _organisations(config: Config) -> Iterator[str]:
         name = entry.name if entry.name != "" else entry.tenant
         if name in named:
             yield f"{key}.name {name} is also that of grafana.organisations[{named[name]}]; tenants need organisations of their own"
-        if entry.database_password_env != "" and entry.database_password_file != "":
-            yield f"{key}.database_password_env and {key}.database_password_file are both set; keep one"
+        if (entry.database_user == "") != (entry.database_password_env == ""):
+            yield f"{key} needs both database_user and database_password_env, or neither"
+        if entry.database_user != "" and entry.database_login_file != "":
+            yield f"{key} has both database_user and database_login_file; keep one"
         seen[entry.tenant], named[name] = number, number
 
 

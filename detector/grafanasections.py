@@ -20,9 +20,15 @@ class Organisation(Struct, frozen=True, forbid_unknown_fields=True):
     tenant: Annotated[str, doc("whose incidents it shows")]
     name: Annotated[str, doc("of the organisation in Grafana; empty = the tenant's")] = ""
     verdict_team: Annotated[str, doc("team in Grafana that may press the verdict buttons and edit nothing else; made if missing")] = ""
-    database_user: Annotated[str, doc("PostgreSQL role of this tenant's data source; made by `tuermer tenant add`")] = "tuermer_grafana"
-    database_password_env: Annotated[str, doc("name of the environment variable that holds its password")] = ""
-    database_password_file: Annotated[str, doc("or the file that holds it")] = ""
+    database_login_file: Annotated[
+        str,
+        doc(
+            "PostgreSQL login of its data source, as `tuermer tenant add` writes it; empty = <directory>/<tenant>.grafana.login, or the"
+            " embedded server's"
+        ),
+    ] = ""
+    database_user: Annotated[str, doc("or the role's name")] = ""
+    database_password_env: Annotated[str, doc("and the environment variable with its password")] = ""
     content_token_env: Annotated[str, doc("environment variable with the Editor's token; empty = <directory>/<tenant>.content")] = ""
     runtime_token_env: Annotated[str, doc("the same for the token without a role; empty = <directory>/<tenant>.runtime")] = ""
     bootstrap_token_env: Annotated[str, doc("the same for the short-lived Admin's; empty = <directory>/<tenant>.bootstrap")] = ""
@@ -85,7 +91,7 @@ def absolute(grafana: Grafana, folder: Path) -> Grafana:
 
     return msgspec.structs.replace(
         grafana,
-        organisations=[msgspec.structs.replace(o, database_password_file=placed(o.database_password_file)) for o in grafana.organisations],
+        organisations=[msgspec.structs.replace(o, database_login_file=placed(o.database_login_file)) for o in grafana.organisations],
         contact_points=[
             msgspec.structs.replace(p, secrets_file={key: placed(name) for key, name in p.secrets_file.items()})
             for p in grafana.contact_points

@@ -106,6 +106,9 @@ class Grafana(Connection):
     def delete_rule_group(self, folder: str, name: str) -> None:
         self.call("DELETE", f"{PROVISIONING}/folder/{quoted(folder)}/rule-groups/{quoted(name)}")
 
+    def delete_rule(self, uid: str) -> None:
+        self.call("DELETE", f"{PROVISIONING}/alert-rules/{quoted(uid)}")
+
     def rule_states(self, folder: str) -> list[Json]:
         """uid, state, health, lastError of each rule as Grafana last evaluated it."""
         answer = self.call("GET", "/prometheus/grafana/api/v1/rules", params={"folder_uid": folder, "limit_alerts": 0})
@@ -162,7 +165,7 @@ class Grafana(Connection):
         return next((account for account in found if account["name"] == name), None)
 
     def create_service_account(self, name: str, role: str) -> Json:
-        return dict(self.call("POST", "/serviceaccounts", {"name": name, "role": role, "isDisabled": False}))
+        return dict(self.call("POST", "/serviceaccounts/", {"name": name, "role": role, "isDisabled": False}))
 
     def tokens(self, account: int) -> list[Json]:
         return list(self.call("GET", f"/serviceaccounts/{account}/tokens"))

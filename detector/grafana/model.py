@@ -6,10 +6,12 @@ Bodies (`json`, `rules`, `intervals`, `settings`) have the shape that Grafana's 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 Json = dict[str, Any]
+Kind = Literal["folder", "data source", "mute timing", "template", "contact point", "dashboard", "rule group", "rule"]
 
 FOLDER = "tuermer"  # uid
 FOLDER_TITLE = "Türmer"
@@ -20,6 +22,11 @@ VERDICTS = "tuermer-lage"  # the dashboard with the buttons; the verdict team ma
 OFF_HOURS = "tuermer-off-hours"  # mute timing: everything outside office hours
 Route = Literal["urgent", "rest", "health", "budget"]
 ROUTES: tuple[Route, ...] = ("urgent", "rest", "health", "budget")
+
+
+def is_ours(name: str) -> bool:
+    """Whether a uid or name is one that only we give: nothing else is ever removed."""
+    return name == "tuermer" or name.startswith("tuermer-")
 
 
 def receiver(route: Route) -> str:
@@ -95,3 +102,13 @@ class Model:
     rule_groups: tuple[RuleGroup, ...]
     folder: str = FOLDER
     folder_title: str = FOLDER_TITLE
+
+    def objects(self) -> Iterator[tuple[Kind, str]]:
+        """Kind and uid (or name) of everything, in the order of writing."""
+        yield "folder", self.folder
+        yield "data source", self.datasource.uid
+        yield from (("mute timing", timing.name) for timing in self.mute_timings)
+        yield from (("template", template.name) for template in self.templates)
+        yield from (("contact point", point.uid) for point in self.contact_points)
+        yield from (("dashboard", board.uid) for board in self.dashboards)
+        yield from (("rule group", group.name) for group in self.rule_groups)
