@@ -80,6 +80,7 @@ def test_each_verdict_has_its_status_and_what_closes_reaches_score(bench: Bench,
     assert bench.status(ONE.id) == status
     assert bench.inputs() == [(one, 1) for one in told]
     assert bench.rows("SELECT word, author FROM public.verdicts") == [(word, "Frau Muster")]
+    assert bench.rows("SELECT actor, action, subject FROM store.audit") == [("Frau Muster", f"verdict.{word}", ONE.id)]
 
 
 def test_a_source_counts_once_however_often_it_is_polled(bench: Bench) -> None:

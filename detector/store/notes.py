@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from detector.store import audit
+from detector.store.audit import Entry
 from detector.store.database import Connection, clean, moment
 from detector.store.verdicts import UUID
 
@@ -37,9 +39,12 @@ def write(connection: Connection, written: Written, now: int, tenants: Collectio
         "ON CONFLICT (source) DO NOTHING",
         (clean(written.source), written.incident, row[0], written.kind, text, clean(written.author), moment(now)),
     )
-    if kept.rowcount == 1 and written.kind != "note":
+    if kept.rowcount == 0:
+        return False
+    if written.kind != "note":
         connection.execute(_COLUMN[written.kind], (text or None, written.incident))
-    return kept.rowcount == 1
+    audit.append(connection, Entry(row[0], written.author, f"note.{written.kind}", written.incident, {}), now)
+    return True
 
 
 _COLUMN: dict[str, bytes] = {

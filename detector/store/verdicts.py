@@ -19,7 +19,8 @@ from typing import Literal, get_args
 
 from detector.judge import closing
 from detector.judge.suppress import SuppressionError
-from detector.store import suppressions
+from detector.store import audit, suppressions
+from detector.store.audit import Entry
 from detector.store.database import Connection, as_json, clean, moment
 
 Word = Literal["confirmed", "false-positive", "allowed", "in-work", "retracted", "closed"]
@@ -71,6 +72,8 @@ def apply(connection: Connection, said: Said, now: int, tenants: Collection[str]
         return Outcome(refused="repeated")
     targets = asked if said.scope == "one" else _all_alike(connection, said, asked[0], now)
     remarks = [_apply_to(connection, said, target, now) for target in targets]
+    details = {"scope": said.scope, "incidents": len(targets), "source": said.source}
+    audit.append(connection, Entry(asked[0].tenant, said.author, f"verdict.{said.word}", said.incident, details), now)
     return Outcome(len(targets), remarks=tuple(dict.fromkeys(remark for remark in remarks if remark != "")))
 
 
