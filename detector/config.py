@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from detector.grafanasections import Grafana, Links
-from detector.sections import Audit, Keyholder, Opening, doc
+from detector.sections import Audit, Keyholder, Opening, Training, doc
 from detector.sentence import Sentence
 
 Kind = Literal["server", "client", "vpn", "wifi", "guest", "dmz"]
@@ -225,6 +225,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     privacy: Privacy = Privacy()
     opening: Opening = Opening()
     audit: Audit = Audit()
+    training: Training = Training()
     enrichment: Enrichment = Enrichment()
     page: Page = Page()
     workdays: Workdays = Workdays()

@@ -41,3 +41,12 @@ class Audit(Struct, frozen=True, forbid_unknown_fields=True):
     anchor_file: Annotated[str, doc("each signature is also appended here: put it on another machine, or where it cannot be rewritten")] = (
         ""
     )
+
+
+class Training(Struct, frozen=True, forbid_unknown_fields=True):
+    """Rows that SCORE keeps to learn from, without names; how long is `retention.training`. See docs/training.md."""
+
+    rows_per_hour: Annotated[
+        int, doc("kept per tenant (or site), model and hour, drawn evenly; 1000 are about 10 MB a day; 0 = none", ge=0, le=20_000)
+    ] = 1000
+    window_days: Annotated[int, doc("`tuermer train` learns from the last so many days, unless told otherwise", ge=1, le=400)] = 28
