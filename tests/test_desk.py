@@ -144,7 +144,7 @@ def test_windows_and_suppressions_of_the_configuration_take_effect_at_the_start(
     with contextlib.closing(Database(database.url())) as store:
         for _ in range(2):
             desk.begin(settings, store, NOW)
-        names = database.rows("SELECT name, count(*)::int FROM public.maintenance GROUP BY 1 ORDER BY 1", role="tuermer_grafana")
+        names = database.rows("SELECT name, count(*)::int FROM public.maintenance GROUP BY 1 ORDER BY 1", role="tuermer_daemon")
         assert names == [("Kalender: Umzug", 1), ("Patchnacht", 3)]
         until = database.rows("SELECT value, (expires AT TIME ZONE 'Europe/Berlin')::text FROM public.suppressions")
         assert until == [("198.51.100.7", "2027-01-01 00:00:00")]

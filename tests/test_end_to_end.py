@@ -202,7 +202,7 @@ def calm(journey: Journey, postgres_server: Embedded) -> Iterator[TestDatabase]:
 
 @pytest.fixture
 def reader(calm: TestDatabase) -> Iterator[Reader]:
-    with contextlib.closing(Reader(calm.url("tuermer_grafana"))) as made:
+    with contextlib.closing(Reader(calm.url("tuermer_daemon"))) as made:
         yield made
 
 

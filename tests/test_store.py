@@ -47,7 +47,7 @@ def store(any_database: TestDatabase) -> Iterator[Store]:
 
 @pytest.fixture
 def reader(any_database: TestDatabase) -> Iterator[Reader]:
-    with contextlib.closing(Reader(any_database.url("tuermer_grafana"))) as made:
+    with contextlib.closing(Reader(any_database.url("tuermer_daemon"))) as made:
         yield made
 
 
@@ -317,7 +317,7 @@ def test_evidence_and_samples_lie_in_one_partition_a_day_with_brin(any_database:
     assert brin == [(7,)]
 
 
-def test_the_queries_that_grafana_will_ask_run_under_its_role(any_database: TestDatabase, store: Store) -> None:
+def test_what_was_found_is_read_through_the_views(any_database: TestDatabase, store: Store) -> None:
     claim = store.claim(SHARD, NOW)
     one = an_incident()
     sample = EventSample(NOW, "auth", 0, 1, {"user.name": "u-1", "destination.port": 22})
@@ -325,10 +325,10 @@ def test_the_queries_that_grafana_will_ask_run_under_its_role(any_database: Test
     rows = any_database.rows(
         "SELECT id::text, tenant, site, model, severity, entity_kind || ':' || entity_value, entity_key, title_de,"
         " coalesce(array_to_string(techniques, ','), ''), score::float8, one_in, updated FROM incidents WHERE status = 'expired' LIMIT 200",
-        role="tuermer_grafana",
+        role="tuermer_daemon",
     )
     assert [row[:6] for row in rows] == [(one.id, "stadt", "rathaus", "auth-source", "medium", "source.ip:198.51.100.7")]
     behind = "SELECT incident_id::text, user_name, destination_port FROM events_recent WHERE time > '2026-01-01'"
-    assert any_database.rows(behind, role="tuermer_grafana") == [(one.id, "u-1", "22")]
-    assert any_database.rows("SELECT jsonb_array_length(evidence) FROM incidents", role="tuermer_grafana") == [(1,)]
-    assert any_database.rows("SELECT component FROM health ORDER BY 1", role="tuermer_grafana") == [("outbox",), ("shard",)]
+    assert any_database.rows(behind, role="tuermer_daemon") == [(one.id, "u-1", "22")]
+    assert any_database.rows("SELECT jsonb_array_length(evidence) FROM incidents", role="tuermer_daemon") == [(1,)]
+    assert any_database.rows("SELECT component FROM health ORDER BY 1", role="tuermer_daemon") == [("outbox",), ("shard",)]

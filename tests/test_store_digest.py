@@ -53,7 +53,7 @@ def feed(any_database: TestDatabase) -> Iterator[Feed]:
 
 
 def ranked(database: TestDatabase, columns: str = "rank, what, entity_value") -> list[tuple[object, ...]]:
-    return database.rows(f"SELECT {columns} FROM public.near_misses ORDER BY day, rank", role="tuermer_grafana")
+    return database.rows(f"SELECT {columns} FROM public.near_misses ORDER BY day, rank", role="tuermer_daemon")
 
 
 def test_an_entity_stands_once_a_day_with_its_nearest_row(any_database: TestDatabase, feed: Feed) -> None:

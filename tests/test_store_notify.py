@@ -68,7 +68,7 @@ def feed(any_database: TestDatabase) -> Iterator[Feed]:
 
 
 def decisions(database: TestDatabase) -> list[tuple[object, ...]]:
-    return database.rows("SELECT answer, why FROM public.decisions ORDER BY decided, incident_id, number", role="tuermer_grafana")
+    return database.rows("SELECT answer, why FROM public.decisions ORDER BY decided, incident_id, number", role="tuermer_daemon")
 
 
 def many(n: int, first: int = 1) -> list[Incident]:
@@ -131,8 +131,8 @@ def test_a_new_tenant_learns_first_and_only_urgent_ones_are_told(any_database: T
         calm, urgent = an_incident(1), an_incident(2, urgent=True, entity_value="203.0.113.9")
         assert feed(opening(calm, urgent)) == (urgent.id,)
         assert decisions(any_database) == [("learning", "budget"), ("sent", "urgent")]
-        assert any_database.rows("SELECT learning, days, ended FROM public.learning", role="tuermer_grafana") == [(True, 14, None)]
-        shown = any_database.rows("SELECT notification, learning FROM public.incidents ORDER BY id", role="tuermer_grafana")
+        assert any_database.rows("SELECT learning, days, ended FROM public.learning", role="tuermer_daemon") == [(True, 14, None)]
+        shown = any_database.rows("SELECT notification, learning FROM public.incidents ORDER BY id", role="tuermer_daemon")
         assert shown == [("learning", True), ("sent", True)]
 
 
@@ -180,7 +180,7 @@ def test_a_suppressed_incident_is_listed_not_told_and_counted_at_its_suppression
     number = give(feed)
     assert feed(opening(an_incident(1), an_incident(2))) == ()
     row = any_database.rows(
-        "SELECT id, status, author, hidden::int, last_hidden IS NOT NULL, strength FROM public.suppressions", role="tuermer_grafana"
+        "SELECT id, status, author, hidden::int, last_hidden IS NOT NULL, strength FROM public.suppressions", role="tuermer_daemon"
     )
     assert row == [(number, "expired", "Frau Muster", 2, True, 4.0)], "the view goes by today's clock"
     assert any_database.rows("SELECT notification, suppression FROM public.incidents") == [("suppressed", number)] * 2
@@ -276,7 +276,7 @@ def test_an_incident_in_a_window_is_marked_and_not_told_unless_someone_got_in(an
     maintenance.follow(feed.store.database, [window(NOW - 2 * HOUR, NOW)], NOW)
     calm, urgent = an_incident(1), an_incident(2, urgent=True)
     assert feed(opening(calm, urgent)) == (urgent.id,)
-    shown = any_database.rows("SELECT notification, maintenance FROM public.incidents ORDER BY id", role="tuermer_grafana")
+    shown = any_database.rows("SELECT notification, maintenance FROM public.incidents ORDER BY id", role="tuermer_daemon")
     assert shown == [("maintenance", "Patchnacht"), ("sent", "Patchnacht")]
 
 

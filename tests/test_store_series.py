@@ -45,7 +45,7 @@ def earlier(any_database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> Test
 def test_incidents_from_before_are_shown_and_go_on(earlier: TestDatabase) -> None:
     assert migrate.migrate(earlier.url("tuermer_owner"))[0] == "0005_series.sql"
     one = an_incident(1, entity_kind="service", entity_value="ssh-1", opened=NOW - HOUR)
-    with contextlib.closing(Reader(earlier.url("tuermer_grafana"))) as reader, contextlib.closing(Store(earlier.url(), Policy())) as store:
+    with contextlib.closing(Reader(earlier.url("tuermer_daemon"))) as reader, contextlib.closing(Store(earlier.url(), Policy())) as store:
         shown = reader.incident(one.id)
         assert shown is not None
         assert (shown["episode"], shown["episode_events"], shown["evidence"][0]["events"], len(shown["samples"])) == (1, 7, 7, 1)

@@ -70,7 +70,7 @@ def _alone(directory: Path, *, visit: bool) -> Opened:
 def open_embedded(server: Embedded, *, visit: bool = False) -> Opened:
     started = server.start()
     prepare(server)
-    return Opened(server.url("tuermer_daemon"), server.url("tuermer_grafana"), server.stop if started or not visit else lambda: None)
+    return Opened(server.url("tuermer_daemon"), server.url("tuermer_daemon"), server.stop if started or not visit else lambda: None)
 
 
 def prepare(server: Embedded, database: str = DATABASE) -> None:
