@@ -25,6 +25,7 @@ from detector.deliver import kafka as alerts
 from detector.judge.core import Core
 from detector.judge.findings import Changes
 from detector.judge.policy import Policy
+from detector.judge.texts import guidance
 from detector.lanes import Tools
 from detector.logs import configure
 from detector.pipeline import Counts, route_step
@@ -34,6 +35,8 @@ from detector.sentence import Sentence
 from detector.sources.client import ensure_topics, reachable
 from detector.store import Applied, Away, Database, Reader, Store, ailments, open_database
 from detector.store.digests import DigestChore
+from detector.store.guide import keep_guidance
+from detector.store.pulse import Figures, PulseChore
 from detector.watch import beside, watching
 from detector.web.metrics import Metrics
 from detector.web.page import Probes, application, check_listen
@@ -183,6 +186,7 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
             desk.CalendarChore(config, database, now),
             DigestChore(database, Policy.of(config), ailments.silent),
             scorer.Report(loop, kafka.instance),
+            PulseChore(database, kafka.instance, _Figures(metrics, loop)),
         )
         loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, *chores)
         with beside(watching(config, kafka, opened.daemon_url, scorer.wall_clock), stop):
@@ -192,6 +196,7 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
 def _note_models(database: Database, judge: Core, now: int) -> None:
     with database.transaction() as connection:
         ailments.note_models(connection, {name: scorer.model_id for name, scorer in judge.models.scorers.items()}, now)
+        keep_guidance(connection, guidance())
 
 
 def _tools(config: Config, url: str, stop: threading.Event, metrics: Metrics, accept_gap: bool) -> Tools:
@@ -210,6 +215,20 @@ def _database_answers(reader: Reader) -> str | None:
     except Away as away:
         return f"the database does not answer ({away}); processing waits, nothing is lost"
     return None
+
+
+@dataclass(slots=True)
+class _Figures:
+    """What a minute of this process was like, for the dashboards."""
+
+    metrics: Metrics
+    loop: scorer.Scorer
+    events: int = 0
+
+    def __call__(self, span: int) -> Figures:
+        events, lag = self.loop.progress.events, self.loop.progress.lag
+        rate, self.events = (events - self.events) / (span / 1e6), events
+        return Figures(rate, lag, *(self.metrics.recent_latency() or (None, None)))
 
 
 def _tell(metrics: Metrics, judge: Core, loop: scorer.Scorer) -> None:

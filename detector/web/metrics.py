@@ -98,6 +98,10 @@ class Metrics:
         """The latency of each event of a committed batch, shape (n,)."""
         self._latency.observe(seconds)
 
+    def recent_latency(self) -> tuple[float, float] | None:
+        """50th and 99th percentile in seconds since this was asked before; None if nothing was scored in between."""
+        return self._latency.recent()
+
     def held(self, entities: int, size: int) -> None:
         """How many entities SCORE holds, and their bytes."""
         self._gauges["tuermer_entities"].set(entities)
@@ -114,6 +118,7 @@ class _Latency(Collector):
     def __init__(self, name: str) -> None:
         self._name, self._lock = name, threading.Lock()
         self._counts = np.zeros(len(BUCKETS) + 1, np.int64)
+        self._told = self._counts.copy()
         self._sum = 0.0
 
     def observe(self, seconds: NDArray[np.floating]) -> None:
@@ -121,6 +126,17 @@ class _Latency(Collector):
         with self._lock:
             self._counts += counts
             self._sum += float(seconds.sum())
+
+    def recent(self) -> tuple[float, float] | None:
+        """Percentiles since the last call, read off the buckets; never more than the last one's edge."""
+        with self._lock:
+            counts, self._told = self._counts - self._told, self._counts.copy()
+        if counts.sum() == 0:
+            return None
+        running = np.cumsum(counts) / counts.sum()
+        edges = (0.0, *BUCKETS, BUCKETS[-1])
+        p50, p99 = np.interp([0.5, 0.99], np.concatenate([[0.0], running]), edges)
+        return float(p50), float(p99)
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         with self._lock:
