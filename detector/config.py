@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Struct
 
+from detector.desksections import Page, Person, Receiver
 from detector.grafanasections import Grafana, Links
 from detector.sections import Audit, Keyholder, Opening, Training, doc
 from detector.sentence import Sentence
@@ -136,13 +137,6 @@ class Enrichment(Struct, frozen=True, forbid_unknown_fields=True):
     home: Annotated[list[str], doc("countries, ISO 3166, that are not abroad")] = msgspec.field(default_factory=lambda: ["DE"])
 
 
-class Page(Struct, frozen=True, forbid_unknown_fields=True):
-    """The page with incidents, /metrics, /healthz and /readyz."""
-
-    listen: Annotated[str, doc("address:port; the page has no login of its own, so keep it behind one")] = "127.0.0.1:8765"
-    route_listen: Annotated[str, doc("the same for ROUTE: /metrics, /healthz and /readyz")] = "127.0.0.1:8766"
-
-
 class Budget(Struct, frozen=True, forbid_unknown_fields=True):
     """How much may disturb people; limits notification only, never what is stored. See docs/budget.md."""
 
@@ -219,6 +213,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     hosts: list[Host] = []
     maintenance: list[Maintenance] = []
     suppressions: list[Suppression] = []
+    people: list[Person] = []
+    receivers: list[Receiver] = []
     keyholders: list[Keyholder] = []
     kafka: Kafka | None = None
     database: Database = Database()

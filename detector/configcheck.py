@@ -51,21 +51,21 @@ def missing(config: Config, environ: Mapping[str, str], role: Role = "all") -> I
     kafka, database, privacy = config.kafka, config.database, config.privacy
     if kafka is not None:
         for key, name in (("password_env", kafka.password_env), ("key_password_env", kafka.key_password_env)):
-            yield from _variable(f"kafka.{key}", name, environ)
+            yield from variable_troubles(f"kafka.{key}", name, environ)
         for key in ("password_file", "ca_file", "cert_file", "key_file"):
-            yield from _file(f"kafka.{key}", getattr(kafka, key), secret=key in ("password_file", "key_file"))
+            yield from file_troubles(f"kafka.{key}", getattr(kafka, key), secret=key in ("password_file", "key_file"))
     if role != "route":
         for number, entry in enumerate(config.maintenance, 1):
-            yield from _file(f"maintenance[{number}].calendar", entry.calendar)
+            yield from file_troubles(f"maintenance[{number}].calendar", entry.calendar)
         for prefix in ("", "owner_"):
-            yield from _variable(f"database.{prefix}password_env", getattr(database, f"{prefix}password_env"), environ)
-            yield from _file(f"database.{prefix}password_file", getattr(database, f"{prefix}password_file"), secret=True)
+            yield from variable_troubles(f"database.{prefix}password_env", getattr(database, f"{prefix}password_env"), environ)
+            yield from file_troubles(f"database.{prefix}password_file", getattr(database, f"{prefix}password_file"), secret=True)
     if role != "score":
-        yield from _file("privacy.roles_file", privacy.roles_file)
-        yield from _file("privacy.aliases_file", privacy.aliases_file)
-        yield from _file("enrichment.networks_file", config.enrichment.networks_file)
-        yield from _file("privacy.dead_letter_public_key", privacy.dead_letter_public_key)
-        yield from _file("privacy.key_file", privacy.key_file, secret=True, hint="make it with `tuermer keys new privacy --out {}`")
+        yield from file_troubles("privacy.roles_file", privacy.roles_file)
+        yield from file_troubles("privacy.aliases_file", privacy.aliases_file)
+        yield from file_troubles("enrichment.networks_file", config.enrichment.networks_file)
+        yield from file_troubles("privacy.dead_letter_public_key", privacy.dead_letter_public_key)
+        yield from file_troubles("privacy.key_file", privacy.key_file, secret=True, hint="make it with `tuermer keys new privacy --out {}`")
 
 
 def _kafka(kafka: Kafka) -> Iterator[str]:
@@ -242,12 +242,14 @@ def _is_address(text: str) -> bool:
     return match is not None and 1 <= int(match[2]) <= 65_535
 
 
-def _variable(key: str, name: str, environ: Mapping[str, str]) -> Iterator[str]:
+def variable_troubles(key: str, name: str, environ: Mapping[str, str]) -> Iterator[str]:
+    """Whether the named environment variable is missing or empty."""
     if name != "" and environ.get(name, "") == "":
         yield f"{key} names the environment variable {name}, which is not set"
 
 
-def _file(key: str, name: str, *, secret: bool = False, hint: str = "") -> Iterator[str]:
+def file_troubles(key: str, name: str, *, secret: bool = False, hint: str = "") -> Iterator[str]:
+    """Whether the named file is missing, closed to us or, if secret, open to everybody."""
     if name == "":
         return
     path = Path(name)

@@ -26,7 +26,7 @@ from msgspec.inspect import (
     type_info,
 )
 
-from detector import configcheck, grafanacheck, grafanasections
+from detector import configcheck, deskcheck, grafanacheck, grafanasections
 from detector.config import Config, ConfigError
 from detector.configcheck import Role
 
@@ -38,8 +38,10 @@ FILES = {  # settings that name a file or folder; relative ones start at the fol
     "audit": ("key_file", "anchor_file"),
     "enrichment": ("networks_file",),
     "grafana": ("ca_file", "directory", "admin_password_file", "database_ca_file"),
+    "page": ("cert_file", "key_file"),
     "state": ("directory", "models"),
 }
+RECEIVER_FILES = ("secret_file", "ca_file", "cert_file", "key_file")
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ, role: Role = "all") -> Config:
@@ -74,6 +76,9 @@ def _troubles(path: Path, environ: Mapping[str, str], role: Role) -> Iterator[st
     yield from configcheck.contradictions(config)
     yield from configcheck.missing(config, environ, role)
     yield from grafanacheck.contradictions(config)
+    yield from deskcheck.contradictions(config)
+    if role != "route":
+        yield from deskcheck.missing(config, environ)
 
 
 def _absolute(config: Config, folder: Path) -> Config:
@@ -87,6 +92,10 @@ def _absolute(config: Config, folder: Path) -> Config:
     changed["maintenance"] = [
         entry if entry.calendar == "" else msgspec.structs.replace(entry, calendar=str(folder / entry.calendar))
         for entry in config.maintenance
+    ]
+    changed["receivers"] = [
+        msgspec.structs.replace(one, **{key: str(folder / getattr(one, key)) for key in RECEIVER_FILES if getattr(one, key) != ""})
+        for one in config.receivers
     ]
     changed["grafana"] = grafanasections.absolute(changed["grafana"], folder)
     return msgspec.structs.replace(config, **changed)
