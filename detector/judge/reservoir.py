@@ -183,17 +183,31 @@ def _eligible(acquainted: Acquainted, name: str, row: I64, batch: _Batch) -> NDA
 
 def _involve(part: Part, name: str, rows: Rows, within: NDArray[np.bool_], batch: _Batch, touched: list[Involved]) -> None:
     """Notes whose rows the incidents' events are. A service, attacked all day, is only left out while it is flagged itself."""
-    for one in touched:
-        mine = np.flatnonzero(within & np.isin(rows.row, one.service if name in LEARNS_ALL else one.events))
-        entities, first = np.unique(rows.entity[mine], return_index=True)
-        for entity, at in zip(entities.tolist(), batch.clock[rows.row[mine[first]]].tolist(), strict=True):
-            end = int(batch.clock[rows.row[mine[-1]]]) + 1 if name in LEARNS_ALL else one.closes_at
-            if entity in part.spans or len(part.spans) < SPANS:
-                known = part.spans.setdefault(entity, {})
-                since, until = known.get(one.incident, (at, end))
-                known[one.incident] = (min(since, at), max(until, end))
+    for entity, k, first, last in _parties(rows, within, [one.service if name in LEARNS_ALL else one.events for one in touched]):
+        one, since = touched[k], int(batch.clock[first])
+        until = int(batch.clock[last]) + 1 if name in LEARNS_ALL else one.closes_at
+        if entity in part.spans or len(part.spans) < SPANS:
+            known = part.spans.setdefault(entity, {})
+            before = known.get(one.incident, (since, until))
+            known[one.incident] = (min(before[0], since), max(before[1], until))
     if len(touched) > 0:
         part.watch(part.spans)
+
+
+def _parties(rows: Rows, within: NDArray[np.bool_], flagged: list[I64]) -> list[tuple[int, int, int, int]]:
+    """(entity, index of the list, its first and its last event) of everybody whose rows are of events in one of the lists."""
+    event = np.concatenate([*flagged, np.zeros(0, np.int64)])
+    which = np.repeat(np.arange(len(flagged)), [len(one) for one in flagged])
+    order = np.argsort(event, kind="stable")
+    event, which = event[order], which[order]
+    begin, end = np.searchsorted(event, rows.row, "left"), np.searchsorted(event, rows.row, "right")
+    times = np.where(within, end - begin, 0)
+    row = np.repeat(np.arange(len(rows.row)), times)
+    k = which[np.repeat(begin, times) + np.arange(len(row)) - np.repeat(np.cumsum(times) - times, times)]
+    found: dict[tuple[int, int], list[int]] = {}
+    for who, at, e in zip(rows.entity[row].tolist(), k.tolist(), rows.row[row].tolist(), strict=True):
+        found.setdefault((who, at), []).append(e)
+    return [(who, at, events[0], events[-1]) for (who, at), events in found.items()]
 
 
 def _sample(reservoir: Reservoir, part: Part, name: str, scored: Scored, mine: NDArray[np.bool_], batch: _Batch, hour: int) -> None:
