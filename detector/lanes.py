@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -21,8 +21,9 @@ import structlog
 from numpy.typing import NDArray
 
 from detector.decode import ecs
-from detector.judge.devices import Facts, added
-from detector.judge.findings import Changes, Deciles, Episode, EventSample, EvidenceRow, Incident, NearMiss
+from detector.forest.artefact import ArtefactError
+from detector.judge.findings import Changes
+from detector.judge.merging import merged
 from detector.sentence import Sentence
 from detector.store import Applied, Away, Claim, Input, Store
 
@@ -50,7 +51,11 @@ class Core(Protocol[State]):
 
     def step(self, state: State, events: pl.DataFrame) -> Changes: ...
 
-    def take(self, state: State, kind: str, payload: dict[str, object]) -> None: ...
+    def ready(self, shard: str, kind: str, payload: Mapping[str, object]) -> None:
+        """Raises a `Sentence` for an input that this process could not take; what it needs is at hand afterwards."""
+        ...
+
+    def take(self, state: State, kind: str, payload: Mapping[str, object]) -> None: ...
 
 
 class LaneError(Sentence):
@@ -166,21 +171,51 @@ class Lane:
         claim = self.tools.patiently(lambda: store.claim(shard, now, self.place, self.tools.owner, origin))
         state, next_ = self._state(claim, begin)
         inputs = self.tools.patiently(lambda: store.inputs_since(shard, next_))
+        for entry in inputs:
+            self._must(shard, lambda entry=entry: self.core.ready(shard, entry.kind, entry.payload))  # type: ignore[misc] # mypy knows no defaults of lambdas
         due = self.tools.monotonic() + SNAPSHOT_PAUSE
         self.shards[shard] = Owned(claim, state, next_, claim.applied, deque(inputs), claim.snapshot is not None, due)
+        if claim.new:  # its tenant's models judge it from the first message on
+            self.settle(shard, self.tools.patiently(lambda: store.waiting([shard])).get(shard, []))
 
     def _state(self, claim: Claim, begin: int) -> tuple[Any, int]:
         kept = claim.snapshot
         if kept is None:
             return self.core.fresh(claim.shard), claim.origin
         if kept.schema == self.core.schema:
-            return self.core.load(claim.shard, kept.payload), kept.next
+            return self._must(claim.shard, lambda: self.core.load(claim.shard, kept.payload)), kept.next
         if not self.tools.accept_gap:
             raise LaneError(
                 f"The snapshot of the shard {claim.shard} was made by another version (schema {kept.schema}, this is {self.core.schema}): "
                 "run that version, or start once with --accept-gap to rebuild the state from what tuermer.events still holds."
             )
         return self.core.fresh(claim.shard), begin
+
+    def _must(self, shard: str, call: Callable[[], Answer]) -> Answer:
+        """What a replay needs: without it the shard could not be rebuilt as it was."""
+        try:
+            return self.tools.patiently(call)
+        except (ArtefactError, ValueError) as error:
+            raise LaneError(f"The shard {shard} cannot be rebuilt: {error}") from error
+
+    def settle(self, shard: str, waiting: Sequence[Input]) -> None:
+        """Gives inputs of one of our shards their offset, here: they take effect before the next message that is not yet written.
+
+        What this process cannot take is refused for good, with the reason.
+        """
+        owned, now = self.shards[shard], self.tools.clock()
+        refused = {entry.id: why for entry in waiting if (why := self._refusal(shard, entry)) is not None}
+        ready = [entry.id for entry in waiting if entry.id not in refused]
+        placed = self.tools.patiently(lambda: self.tools.store.place(owned.claim, owned.applied, ready, refused, now))
+        known = {entry.id for entry in owned.inputs}
+        owned.inputs.extend(entry for entry in placed if entry.id not in known)
+
+    def _refusal(self, shard: str, entry: Input) -> str | None:
+        try:
+            self.tools.patiently(lambda: self.core.ready(shard, entry.kind, entry.payload))
+        except Sentence as sentence:
+            return str(sentence)
+        return None
 
     def _check(self, owned: Owned, begin: int, end: int) -> None:
         shard = owned.claim.shard
@@ -246,7 +281,7 @@ class Lane:
     def _take_inputs(self, owned: Owned, offset: int) -> None:
         while self._has_input(owned, offset):
             entry = owned.inputs.popleft()
-            self.core.take(owned.state, entry.kind, dict(entry.payload))
+            self.core.take(owned.state, entry.kind, entry.payload)
             owned.saved = False
 
     def _save(self, owned: Owned) -> None:
@@ -261,34 +296,3 @@ class Lane:
         payload = self.core.dump(owned.state)
         self.tools.patiently(lambda: store.save_snapshot(owned.claim, owned.next, self.core.schema, payload, now))
         owned.saved = True
-
-
-def merged(shard: str, parts: Iterable[Changes]) -> Changes:
-    """The changes of several steps as those of one: the last value of each incident, all evidence, each wish once."""
-    opened: dict[str, Incident] = {}
-    updated: dict[str, Incident] = {}
-    evidence: dict[str, list[EvidenceRow]] = {}
-    samples: dict[str, list[EventSample]] = {}
-    notify: dict[str, None] = {}
-    episodes: dict[tuple[str, int], Episode] = {}
-    facts: list[tuple[Facts, ...]] = []
-    misses: list[NearMiss] = []
-    deciles: list[Deciles] = []
-    for part in parts:
-        opened.update((incident.id, incident) for incident in part.opened)
-        for incident in part.updated:
-            (opened if incident.id in opened else updated)[incident.id] = incident
-        for id_, rows in part.evidence.items():
-            evidence.setdefault(id_, []).extend(rows)
-        for id_, more in part.samples.items():
-            samples.setdefault(id_, []).extend(more)
-        notify.update(dict.fromkeys(part.notify))
-        episodes.update(((episode.incident, episode.number), episode) for episode in part.episodes)
-        facts.append(part.devices)
-        misses += part.misses
-        deciles += part.deciles
-    return Changes(
-        shard, tuple(opened.values()), tuple(updated.values()),
-        {id_: tuple(rows) for id_, rows in evidence.items()}, {id_: tuple(rows) for id_, rows in samples.items()}, tuple(notify),
-        tuple(episodes.values()), devices=added(facts), misses=tuple(misses), deciles=tuple(deciles),
-    )  # fmt: skip

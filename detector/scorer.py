@@ -1,7 +1,8 @@
 """SCORE's endless loop: from `tuermer.events` through the core into PostgreSQL; and the same without Kafka.
 
 Per turn, in this order: 1. poll; 2. take note of partitions that came or went; 3. score and write each partition's batch
-(`lanes`); 4. snapshots that are due; 5. offsets to Kafka, for lag tools only; 6. chores (deliver the outbox, report health).
+(`lanes`); 4. inputs get their offset (`inputs`); 5. snapshots that are due; 6. offsets to Kafka, for lag tools only;
+7. chores (deliver the outbox, report health).
 The database says where to go on; Kafka's committed offsets never do.
 """
 
@@ -24,6 +25,7 @@ from kafka.structs import OffsetAndMetadata
 
 from detector.config import Kafka
 from detector.decode import ecs
+from detector.inputs import Inbox
 from detector.lanes import Core, Lane, LaneError, Message, Stopped, Tools
 from detector.sources import client
 from detector.store import Away
@@ -89,6 +91,10 @@ class Scorer:
     lanes: dict[TopicPartition, Lane] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
     committed: float = 0.0
+    inbox: Inbox = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inbox = Inbox(self.tools)
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`; then snapshots and a clean goodbye, so that the next start has nothing to replay."""
@@ -106,6 +112,7 @@ class Scorer:
         for partition, records in fetched.items():
             if partition in self.lanes and partition not in fresh:
                 self._score(partition, records)
+        self.inbox.look(self.lanes.values())
         for lane in self.lanes.values():
             lane.snapshot()
         if self.tools.monotonic() - self.committed >= COMMIT_EVERY:
@@ -215,7 +222,7 @@ class LocalScorer:
     """
 
     def __init__(self, core: Core[Any], tools: Tools, source: str) -> None:
-        self._lane = Lane(core, tools, source)
+        self._lane, self._inbox = Lane(core, tools, source), Inbox(tools)
         self._lane.start(0, 1 << 62)
 
     @property
@@ -226,6 +233,7 @@ class LocalScorer:
     def feed(self, unit: int, events: Mapping[str, pl.DataFrame]) -> list[str]:
         """One unit's events by shard; ids whose notification goes out. Units before `position` are ignored."""
         notified = self._lane.feed([Message(unit, shard, frame) for shard, frame in events.items() if len(frame) > 0], unit + 1)
+        self._inbox.look([self._lane])
         self._lane.snapshot()
         return notified
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ import polars as pl
 from detector.decode import ecs
 from detector.judge.findings import Changes, Deciles, EventSample, EvidenceRow, Incident, Reason, first_episode
 from detector.lanes import Message
+from detector.sentence import Sentence
 
 START = 1_780_000_000_000_000
 SECOND = 1_000_000
@@ -48,7 +49,11 @@ class CountingCore:
     def dump(self, state: CountingState) -> bytes:
         return msgspec.json.encode(state)
 
-    def take(self, state: CountingState, kind: str, payload: dict[str, object]) -> None:
+    def ready(self, shard: str, kind: str, payload: Mapping[str, object]) -> None:
+        if "limit" not in payload:
+            raise Sentence(f"{shard} has no use for this {kind}")
+
+    def take(self, state: CountingState, kind: str, payload: Mapping[str, object]) -> None:
         state.taken.append(f"{kind}@{state.seen}")
         state.limit = int(str(payload["limit"]))
 

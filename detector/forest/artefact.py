@@ -12,25 +12,54 @@ import json
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from detector.features.table import ModelTable
 from detector.forest.trusted import TRUSTED
 from detector.sentence import Sentence
 
-Key = Ed25519PublicKey
 FORMAT = 2
 LARGEST = 64 << 20  # bytes of arrays; a model of ours has under 2 MB
 
 
 class ArtefactError(Sentence):
     """A model that must not be used; the sentence says which and why."""
+
+
+class Key(Protocol):
+    """What may vouch for a manifest: an Ed25519 public key, or a person's."""
+
+    def verify(self, signature: bytes, data: bytes, /) -> None:
+        """Raises InvalidSignature."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A model's bytes, wherever they lie; `place` is how sentences call it, `signature` is empty where there is none."""
+
+    place: str
+    manifest: bytes
+    arrays: bytes
+    signature: bytes = b""
+
+    @classmethod
+    def of(cls, folder: Path) -> Files:
+        """Raises ArtefactError where a file is missing or too large."""
+        signature = _bytes(folder, "manifest.sig") if (folder / "manifest.sig").exists() else b""
+        return cls(str(folder), _bytes(folder, "manifest.json"), _bytes(folder, "arrays.npz"), signature)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the manifest, which names the arrays' hash: what a model is known by exactly."""
+        return hashlib.sha256(self.manifest).hexdigest()
 
 
 def write(folder: Path, manifest: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
@@ -57,58 +86,66 @@ def manifest_hash(folder: Path) -> str:
 
 
 def read(folder: Path, keys: Iterable[Key] = (), pinned: Iterable[str] | None = None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """As `opened`, of the files in a folder."""
+    return opened(Files.of(folder), keys, pinned)
+
+
+def opened(files: Files, keys: Iterable[Key] = (), pinned: Iterable[str] | None = None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """(manifest, arrays) of a trusted, unaltered artefact. Raises ArtefactError; nothing is parsed before it is trusted."""
-    content = _bytes(folder, "manifest.json")
-    hashes = TRUSTED.values() if pinned is None else pinned
-    if hashlib.sha256(content).hexdigest() not in set(hashes):
-        _check_signature(folder, content, keys)
-    with reading(folder):
-        manifest = json.loads(content)
+    place = files.place
+    if files.digest not in set(TRUSTED.values() if pinned is None else pinned):
+        _check_signature(files, keys)
+    with reading(place):
+        manifest = json.loads(files.manifest)
         if manifest["format"] != FORMAT:
-            raise ArtefactError(f"{folder}: format {manifest['format']} is not known to this version")
-        expected = manifest["files"]["arrays.npz"]
-        packed = _bytes(folder, "arrays.npz")
-        if hashlib.sha256(packed).hexdigest() != expected:
-            raise ArtefactError(f"{folder}: arrays.npz was altered or cut off; its SHA-256 is not the manifest's")
-        with np.load(io.BytesIO(packed), allow_pickle=False) as stored:
+            raise ArtefactError(f"{place}: format {manifest['format']} is not known to this version")
+        if hashlib.sha256(files.arrays).hexdigest() != manifest["files"]["arrays.npz"]:
+            raise ArtefactError(f"{place}: arrays.npz was altered or cut off; its SHA-256 is not the manifest's")
+        with np.load(io.BytesIO(files.arrays), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         if {name: [a.dtype.str, *a.shape] for name, a in arrays.items()} != manifest["arrays"]:
-            raise ArtefactError(f"{folder}: the arrays are not those that the manifest lists")
+            raise ArtefactError(f"{place}: the arrays are not those that the manifest lists")
     return manifest, arrays
 
 
-def check_schema(folder: Path, manifest: dict[str, Any], table: ModelTable) -> None:
+def check_schema(place: str, manifest: dict[str, Any], table: ModelTable) -> None:
     """Raise ArtefactError unless the artefact was made for exactly these features and members."""
     if manifest["model"] != table.name:
-        raise ArtefactError(f"{folder}: this is model {manifest['model']}, not {table.name}")
+        raise ArtefactError(f"{place}: this is model {manifest['model']}, not {table.name}")
     if manifest["schema_hash"] != table.schema_hash or tuple(manifest["features"]) != table.names:
-        raise ArtefactError(f"{folder}: trained for another set of features than models/{table.name}/model.toml; train it again")
-    places = {name: j for j, name in enumerate(table.names)}
-    wanted = [(m.name, m.member, sorted(places[name] for name in m.features), m.weight) for m in table.speakers]
-    if [(m["name"], m["kind"], m["features"], m["weight"]) for m in manifest["members"]] != wanted:
-        raise ArtefactError(f"{folder}: trained for other members than models/{table.name}/model.toml; train it again")
+        raise ArtefactError(f"{place}: trained for another set of features than models/{table.name}/model.toml; train it again")
+    wanted = [(m.name, m.member, table.places(m), m.weight, table.limits(m)) for m in table.speakers]
+    if [(m["name"], m["kind"], tuple(m["features"]), m["weight"], _tuples(m.get("rules", []))) for m in manifest["members"]] != wanted:
+        raise ArtefactError(f"{place}: trained for other members than models/{table.name}/model.toml; train it again")
+
+
+def _tuples(rules: list[list[list[float]]]) -> tuple[tuple[tuple[float, ...], ...], ...]:
+    return tuple(tuple(tuple(part) for part in rule) for rule in rules)
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[None]:
+def reading(place: str) -> Iterator[None]:
     """Turns what a malformed but trusted artefact can raise into one sentence."""
     try:
         yield
     except (KeyError, TypeError, ValueError, OverflowError, zipfile.BadZipFile) as error:
-        raise ArtefactError(f"{folder}: not a usable model: {error}") from error
+        raise ArtefactError(f"{place}: not a usable model: {error}") from error
 
 
-def _check_signature(folder: Path, content: bytes, keys: Iterable[Key]) -> None:
-    if not (folder / "manifest.sig").exists():
-        raise ArtefactError(f"{folder}: neither shipped with this version nor signed")
-    signature = _bytes(folder, "manifest.sig")
-    for key in keys:
-        try:
-            key.verify(signature, content)
-        except InvalidSignature:
-            continue
-        return
-    raise ArtefactError(f"{folder}: the signature was made by none of the trusted keys, or the manifest was altered")
+def _check_signature(files: Files, keys: Iterable[Key]) -> None:
+    if files.signature == b"":
+        raise ArtefactError(f"{files.place}: neither shipped with this version nor signed")
+    if not any(vouches(key, files) for key in keys):
+        raise ArtefactError(f"{files.place}: the signature was made by none of the trusted keys, or the manifest was altered")
+
+
+def vouches(key: Key, files: Files) -> bool:
+    """Whether this key signed exactly this manifest."""
+    try:
+        key.verify(files.signature, files.manifest)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _bytes(folder: Path, name: str) -> bytes:

@@ -61,6 +61,8 @@ class Detector:
         for m, member in enumerate(self.members):
             if member.forest is not None and self.forests:
                 raw[m] = member.forest.score(member.columns(rows))
+            elif len(member.rules) > 0:
+                raw[m] = member.reached(rows).max(axis=1)
         members.combined(self._terms(rows), self._kinds, self._uses, raw)
         return raw
 
@@ -75,8 +77,8 @@ class Detector:
 
     def leading(self, X: ArrayLike) -> NDArray[np.int64]:
         """Index of the feature with the largest one-sided tail term in each row, among those of the member that spoke."""
-        terms = self._terms(self.clamped(X)).T
-        leading: NDArray[np.int64] = np.where(self._uses[self.strength(X)[1]], terms, -1.0).argmax(axis=1)
+        rows = self.clamped(X)
+        leading: NDArray[np.int64] = np.where(self._heard(rows, self.strength(rows)[1]), self._terms(rows).T, -1.0).argmax(axis=1)
         return leading
 
     def explain(self, x: ArrayLike) -> list[tuple[int, float, float]]:
@@ -85,13 +87,14 @@ class Detector:
         Shares are of the member that spoke and sum to 1; rarity is -log10 of the feature's own one-sided tail.
         """
         row = self.clamped(np.asarray(x, np.float64)[None, :])
-        member = self.members[self.strength(row)[1][0]]
+        spoke = self.strength(row)[1]
+        member = self.members[spoke[0]]
         terms = self._terms(row)[:, 0]
         parts = np.zeros(len(self.features))
-        used = list(member.features)
+        used = self._heard(row, spoke)[0]
         parts[used] = (terms - self._usual_terms)[used]
         if member.forest is not None:
-            parts[used] = member.blamed(member.forest.contributions(member.columns(row))[0])
+            parts[list(member.features)] = member.blamed(member.forest.contributions(member.columns(row))[0])
         parts = np.maximum(parts, 0.0)
         whole = parts.sum()
         order = np.lexsort((self._silent, -parts))
@@ -119,11 +122,16 @@ class Detector:
 
     @classmethod
     def load(cls, folder: Path, keys: Iterable[artefact.Key] = (), table: ModelTable | None = None) -> Detector:
-        """The detector in a folder, if it is trusted, whole and made for this table; ArtefactError with one sentence if not."""
-        manifest, arrays = artefact.read(folder, keys)
-        with artefact.reading(folder):
+        """As `of_files`, of the files in a folder."""
+        return cls.of_files(artefact.Files.of(folder), keys, table)
+
+    @classmethod
+    def of_files(cls, files: artefact.Files, keys: Iterable[artefact.Key] = (), table: ModelTable | None = None) -> Detector:
+        """The detector, if it is trusted, whole and made for this table; ArtefactError with one sentence if not."""
+        manifest, arrays = artefact.opened(files, keys)
+        with artefact.reading(files.place):
             if table is not None:
-                artefact.check_schema(folder, manifest, table)
+                artefact.check_schema(files.place, manifest, table)
             detector = cls.of_arrays(manifest, arrays)
             if detector.model_id != manifest["model_id"]:
                 raise ValueError(f"the arrays are not those of model {manifest['model_id']}")
@@ -168,6 +176,15 @@ class Detector:
     def _uses(self) -> NDArray[np.bool_]:
         """bool (M, F)."""
         return np.array([[j in m.features for j in range(len(self.features))] for m in self.members])
+
+    def _heard(self, rows: F64, member: NDArray[np.int8]) -> NDArray[np.bool_]:
+        """bool (n, F): the features that the member which spoke went by; of rules those of the strongest."""
+        heard = self._uses[member]
+        for m, judge in enumerate(self.members):
+            if len(judge.rules) > 0:
+                mine = np.flatnonzero(member == m)
+                heard[mine] = judge.looked(rows[mine])
+        return heard
 
     def _terms(self, rows: F64) -> F64:
         """float64 (F, n), one-sided tail terms of clamped rows."""

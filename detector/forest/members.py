@@ -1,6 +1,7 @@
 """From clamped features to one p-value: the kernel of scoring R (shared/streams.md).
 
-A member judges some features by one kind of score: a forest's, or the sum, the largest or the smallest of their tail terms.
+A member judges some features by one kind of score: a forest's, or the sum, the largest or the smallest of their tail terms, or
+by how far a rule about them is reached.
 Each score becomes a term of its own tail among training rows; the strongest, after weights, speaks; its term is calibrated
 once more on honest rows that nothing was fitted on.
 """
@@ -8,6 +9,7 @@ once more on honest rows that nothing was fitted on.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import get_args
 
 import numba
@@ -23,19 +25,21 @@ I32 = NDArray[np.int32]
 I8 = NDArray[np.int8]
 
 KINDS: tuple[str, ...] = get_args(Kind)
-FOREST, TAIL_SUM, TAIL_MAX, TAIL_MIN, CONTRASTS = range(len(KINDS))
+FOREST, TAIL_SUM, TAIL_MAX, TAIL_MIN, CONTRASTS, RULES = range(len(KINDS))
 BLOCK = 256
+ROWS = 4096  # at once, so that intermediate arrays stay small
 BOTH_SIDES = 0.3010299956639812  # log10(2): looking at two sides doubles a tail probability
 
 # Tails of a detector with F features: 2 j is feature j upwards, 2 j + 1 downwards, then the members', then the calibrations
 # with and without forests.
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Member:
     """One of a detector's judges: the kind of score, over which features (indices, rising), how much its p counts, its forest if any.
 
-    `spread` is there where the forest also sees contrasts: what a feature is divided by before two are subtracted.
+    `spread` is there where the forest also sees contrasts: what a feature is divided by before two are subtracted. `rules`: each
+    (feature, amount > 0), the features all adverse when high.
     """
 
     name: str
@@ -44,6 +48,30 @@ class Member:
     weight: float
     forest: Forest | None = None
     spread: tuple[float, ...] = ()
+    rules: tuple[tuple[tuple[int, float], ...], ...] = ()
+
+    def reached(self, rows: F64) -> F64:
+        """By how much each rule is exceeded in rows (n, F): float64 (n, rules), the smallest of value / amount; 1 is just reached."""
+        looks, amounts = self._limits
+        found = np.empty((len(rows), len(self.rules)))
+        for first in range(0, len(rows), ROWS):
+            found[first : first + ROWS] = (rows[first : first + ROWS, looks] / amounts).min(axis=2)
+        return found
+
+    def looked(self, rows: F64) -> NDArray[np.bool_]:
+        """bool (n, F): the features of the rule that is exceeded most."""
+        asked = np.zeros((len(self.rules), rows.shape[1]), np.bool_)
+        for place, rule in enumerate(self.rules):
+            asked[place, [j for j, _ in rule]] = True
+        found: NDArray[np.bool_] = asked[self.reached(rows).argmax(axis=1)]
+        return found
+
+    @cached_property
+    def _limits(self) -> tuple[NDArray[np.int64], F64]:
+        """(features, amounts), both (rules, most features of a rule); shorter ones repeat their first."""
+        widest = max(len(rule) for rule in self.rules)
+        filled = np.array([rule + rule[:1] * (widest - len(rule)) for rule in self.rules])
+        return filled[..., 0].astype(np.int64), np.ascontiguousarray(filled[..., 1])
 
     def columns(self, rows: F64) -> F64:
         """What the member's forest sees of rows (n, F): float64 (n, its width); value by value, so that a batch's cut changes no bit."""
@@ -64,13 +92,13 @@ class Member:
 
 @numba.njit(cache=True, nogil=True)
 def combined(terms: F64, kind: I8, uses: NDArray[np.bool_], raw: F64) -> None:
-    """raw[m, i] = sum, largest or smallest of terms[j, i] over the features j that member m uses; a forest's row stays as it is.
+    """raw[m, i] = sum, largest or smallest of terms[j, i] over the features j that member m uses; forests and rules keep theirs.
 
     terms float64 (F, n), kind int8 (M), uses bool (M, F), raw float64 (M, n). Feature by feature: numpy's own sum adds in an
     order that depends on the shape.
     """
     for m in range(kind.shape[0]):
-        if kind[m] == FOREST or kind[m] == CONTRASTS:
+        if kind[m] == FOREST or kind[m] == CONTRASTS or kind[m] == RULES:
             continue
         raw[m] = np.inf if kind[m] == TAIL_MIN else 0.0
         for j in range(terms.shape[0]):

@@ -85,7 +85,7 @@ class Forest:
     def load(cls, folder: Path, keys: Iterable[artefact.Key] = ()) -> Forest:
         """The forest in a folder, if one of the keys signed it and it is whole; ArtefactError with one sentence if not."""
         manifest, arrays = artefact.read(folder, keys)
-        with artefact.reading(folder):
+        with artefact.reading(str(folder)):
             return cls(Trees(**arrays), int(manifest["width"]), int(manifest["samples"]))
 
     def _walk(self, rows: F32, insertion: bool, total: F64) -> None:

@@ -35,7 +35,8 @@ def member_entry(member: Member) -> dict[str, Any]:
     """What the manifest says of a member."""
     samples = 0 if member.forest is None else member.forest.samples
     entry = {"name": member.name, "kind": KINDS[member.kind], "features": list(member.features), "weight": member.weight}
-    return entry | {"samples": samples, "spread": list(member.spread)}
+    entry |= {"samples": samples, "spread": list(member.spread)}
+    return entry | ({"rules": [[list(part) for part in rule] for rule in member.rules]} if len(member.rules) > 0 else {})
 
 
 def arrays(members: Sequence[Member], tails: Tails, usual: Usual) -> dict[str, NDArray[Any]]:
@@ -69,6 +70,8 @@ def _member(m: int, entry: dict[str, Any], features: int, given: dict[str, NDArr
     kind, used, weight = KINDS.index(entry["kind"]), tuple(int(j) for j in entry["features"]), float(entry["weight"])
     if len(used) == 0 or used[0] < 0 or used[-1] >= features or (np.diff(used) <= 0).any() or not 0.0 < weight <= 1000.0:
         raise ValueError(f"member {entry['name']}: features or weight are out of range")
+    if entry["kind"] == "rules":
+        return Member(str(entry["name"]), kind, used, weight, rules=_rules(entry, used))
     if entry["kind"] not in FORESTS:
         return Member(str(entry["name"]), kind, used, weight)
     spread, width = tuple(float(s) for s in entry["spread"]), len(used)
@@ -78,6 +81,14 @@ def _member(m: int, entry: dict[str, Any], features: int, given: dict[str, NDArr
         width += len(used) * (len(used) - 1) // 2
     trees = Trees(**{field.name: given[f"tree{m}_{field.name}"] for field in fields(Trees)})
     return Member(str(entry["name"]), kind, used, weight, Forest(trees, width, int(entry["samples"])), spread)
+
+
+def _rules(entry: dict[str, Any], used: tuple[int, ...]) -> tuple[tuple[tuple[int, float], ...], ...]:
+    rules = tuple(tuple((int(j), float(amount)) for j, amount in rule) for rule in entry["rules"])
+    parts = [part for rule in rules for part in rule]
+    if len(parts) == 0 or not all(rules) or not all(j in used and 0.0 < amount < np.inf for j, amount in parts):
+        raise ValueError(f"member {entry['name']}: a rule is empty, or its feature or amount is out of range")
+    return rules
 
 
 def _check_usual(usual: Usual, features: int) -> None:

@@ -15,21 +15,23 @@ from numpy.typing import NDArray
 
 from detector import features
 from detector.config import Config
-from detector.features import FeatureState, Rows
+from detector.features import Rows
 from detector.features import state as remembered
 from detector.features.calendar import Calendar, epoch_end
 from detector.features.state import BERLIN
 from detector.features.table import ModelTable, read_all
 from detector.forest.detector import Detector
-from detector.judge import beside, entities, evidence, snapshot, workdays
-from detector.judge.cases import DAY, Cases, Opening, Touched, attend, incident_id, prune
+from detector.judge import beside, entities, evidence, inputs, reservoir, shadow, snapshot, workdays
+from detector.judge.cases import DAY, Opening, Touched, attend, incident_id, prune
 from detector.judge.cases import snapshot as copied
-from detector.judge.devices import Clocks, correct, facts
+from detector.judge.devices import correct, facts
 from detector.judge.families import FAMILIES, GOT_IN, LEVELS, severity
-from detector.judge.findings import MODELS, NO_PROBABILITY, Changes, Incident
+from detector.judge.findings import MODELS, NO_PROBABILITY, Beside, Changes, Incident
 from detector.judge.flags import Flags, Times, flagged
-from detector.judge.models import Models, Scored, score
+from detector.judge.models import Library, Models, OnlyShipped, Scored, Scorer, score
 from detector.judge.reasons import because
+from detector.judge.reservoir import Involved
+from detector.judge.shard import ShardState
 from detector.judge.titles import title
 from detector.judge.volume import Counted
 
@@ -37,32 +39,23 @@ SHIPPED = Path(__file__).parents[2] / "models"
 _GRACE = 3_600_000_000  # µs: an incident about a token that is already over stays open so long, or each late event would open one
 _NETWORK_MODELS = ("firewall-source", "firewall-pair")
 
-
-@dataclass(slots=True)
-class ShardState:
-    """All that SCORE remembers of one shard (tenant or tenant/site). Moved on in place by `score_step`."""
-
-    shard: str
-    features: FeatureState
-    cases: Cases
-    clocks: Clocks = field(default_factory=dict)
-
-    @classmethod
-    def fresh(cls, shard: str, entities: int = 500_000, calendar: Calendar = BERLIN) -> ShardState:
-        return cls(shard, FeatureState.fresh(entities, calendar), Cases())
+__all__ = ["Core", "ShardState", "judge", "score_step"]
 
 
 def score_step(state: ShardState, events: pl.DataFrame, models: Models) -> Changes:
     """Carry one batch of one shard from events to changes. Must not touch network, disk or clock."""
-    return _step(state, events, models)[0]
+    return _step(state, events, models, {})[0]
 
 
-def _step(state: ShardState, events: pl.DataFrame, models: Models) -> tuple[Changes, dict[str, Scored]]:
+def _step(state: ShardState, events: pl.DataFrame, models: Models, candidates: Mapping[str, Scorer]) -> tuple[Changes, dict[str, Scored]]:
     corrected = correct(state.clocks, events)
     vectors = features.step(state.features, corrected.events, models.tables)
     scored = score(vectors, models)
     changes = judge(state, corrected.events, scored, models)
-    return replace(changes, devices=facts(corrected)), scored
+    shadows = tuple(
+        _compared(state, name, corrected.events, scored[name], models, one) for name, one in candidates.items() if name in scored
+    )
+    return replace(changes, devices=facts(corrected), shadows=shadows), scored
 
 
 def judge(state: ShardState, events: pl.DataFrame, scored: Mapping[str, Scored], models: Models) -> Changes:
@@ -70,15 +63,41 @@ def judge(state: ShardState, events: pl.DataFrame, scored: Mapping[str, Scored],
     at = Times.of(events, state.cases.clock)
     state.cases.volumes.count(at.clock, {name: _counted(one.rows) for name, one in scored.items()})
     flags = flagged(events, scored, models, at)
-    changes = Changes(state.shard)
+    changes, involved = Changes(state.shard), list[Involved]()
     if flags is not None:
         touched = attend(state.cases, flags, _Opener(state, events, scored, models, flags))
+        involved = [_involved(flags, one) for one in touched]
         changes = _changes(state.shard, events, flags, touched)
     if len(events) > 0:
         prune(state.cases, int(at.clock[-1]))
     zone = state.features.calendar.zone
     misses = beside.near(state.cases.nearest, events, scored, models, at, zone)
-    return replace(changes, misses=misses, deciles=beside.deciles(scored, at, zone))
+    blocks = reservoir.take(state.reservoir, events, scored, at.clock, involved, models, zone)
+    return replace(changes, misses=misses, deciles=beside.deciles(scored, at, zone), blocks=blocks)
+
+
+def _compared(state: ShardState, name: str, events: pl.DataFrame, scored: Scored, models: Models, candidate: Scorer) -> Beside:
+    """What candidate and champion say of the same sample; neither is told to anybody."""
+    beside_ = state.shadows[name]
+    chosen = shadow.sampled(beside_, scored.rows)
+    theirs, ours = shadow.both(scored, chosen, candidate)
+    sides = (("candidate", beside_.candidate, theirs, models.instead({name: candidate})), ("champion", beside_.champion, ours, models))
+    would = tuple((side, one) for side, cases, mine, its in sides for one in _would(replace(state, cases=cases), events, {name: mine}, its))
+    weigh, clock = scored.rows.weight > 0, Times.of(events, 0).clock
+    return Beside(
+        name, candidate.model_id, int(weigh.sum()), int((weigh & chosen).sum()), (shadow.alerts(theirs), shadow.alerts(ours)),
+        int(clock[0]), int(clock[-1]), would,
+    )  # fmt: skip
+
+
+def _would(state: ShardState, events: pl.DataFrame, scored: Mapping[str, Scored], models: Models) -> list[Incident]:
+    """Incidents that would have been touched."""
+    at = Times.of(events, state.cases.clock)
+    flags = flagged(events, scored, models, at)
+    touched = [] if flags is None else attend(state.cases, flags, _Opener(state, events, scored, models, flags))
+    if len(events) > 0:
+        prune(state.cases, int(at.clock[-1]))
+    return [copied(incident) for incident in {one.case.incident.id: one.case.incident for one in touched}.values()]
 
 
 def _counted(rows: Rows) -> Counted:
@@ -102,6 +121,13 @@ def _changes(shard: str, events: pl.DataFrame, flags: Flags, touched: list[Touch
         episodes=tuple(replace(one.bout.episode) for one in touched),
         rows=_rows(flags, touched),
     )
+
+
+def _involved(flags: Flags, touched: Touched) -> Involved:
+    """Whose rows nobody learns from: those of the flagged events."""
+    events = flags.event[touched.rows]
+    service = flags.event[flags.model == MODELS.index("auth-service")]
+    return Involved(touched.case.incident.id, events, events[np.isin(events, service)], touched.bout.episode.closes_at)
 
 
 def _settle(touched: Touched) -> bool:
@@ -175,6 +201,8 @@ class Core:
     models: Models
     entities: int = 500_000
     calendars: Mapping[str, Calendar] = field(default_factory=dict)  # by shard; Berlin's working week where absent
+    library: Library = field(default_factory=OnlyShipped)
+    kept: int = 1000  # rows to learn from per shard, model and hour
 
     @classmethod
     def of(cls, config: Config) -> Core:
@@ -186,7 +214,7 @@ class Core:
             f"{t.tenant}/{t.site}" if t.site != "" else t.tenant: workdays.calendar(t.timezone, config.workdays) for t in config.topics
         }
         critical = frozenset(network.name or network.cidr for network in config.networks if network.critical)
-        return cls(Models(tables, scorers, critical), config.state.entities_per_shard, zones)
+        return cls(Models(tables, scorers, critical), config.state.entities_per_shard, zones, kept=config.training.rows_per_hour)
 
     @property
     def schema(self) -> str:
@@ -194,29 +222,54 @@ class Core:
         return snapshot.schema()
 
     def fresh(self, shard: str) -> ShardState:
-        return ShardState.fresh(shard, self.entities, self.calendars.get(shard, BERLIN))
+        return ShardState.fresh(shard, self.entities, self.calendars.get(shard, BERLIN), self.kept)
 
     def dump(self, state: ShardState) -> bytes:
-        return snapshot.dump(state.features, state.cases, state.clocks)
+        return snapshot.dump(state)
 
     def load(self, shard: str, payload: bytes) -> ShardState:
-        """The state that was dumped. Raises ValueError if the bytes are not a snapshot of this schema."""
-        return ShardState(shard, *snapshot.load(payload, self.calendars.get(shard, BERLIN)))
+        """The state that was dumped. Raises ValueError if the bytes are not a snapshot of this schema, and as `Library.scorer` does."""
+        state = snapshot.load(shard, payload, self.calendars.get(shard, BERLIN), self.kept)
+        self._models(state)
+        self._candidates(state)
+        return state
 
     def step(self, state: ShardState, events: pl.DataFrame) -> Changes:
-        return score_step(state, events, self.models)
+        return _step(state, events, self._models(state), self._candidates(state))[0]
 
     def step_scored(self, state: ShardState, events: pl.DataFrame, keep: bool) -> tuple[Changes, list[pl.DataFrame]]:
         """As `step`, and if wanted the scores of every row: model, place of the event, entity, weight, score, p."""
-        changes, scored = _step(state, events, self.models)
+        changes, scored = _step(state, events, self._models(state), self._candidates(state))
         return changes, [_score_table(name, one, events) for name, one in scored.items()] if keep else []
 
     def size(self, state: ShardState) -> tuple[int, int]:
         """How many entities a shard's memory holds, and its bytes; for metrics."""
         return remembered.size(state.features)
 
-    def take(self, state: ShardState, kind: str, payload: dict[str, object]) -> None:
-        """Inputs of the table `inputs`. None changes a shard's state yet: verdicts and promotions come with their own tasks."""
+    def ready(self, shard: str, kind: str, payload: Mapping[str, object]) -> None:
+        """Makes sure that an input can take effect, before it is given its offset: a model is checked and loaded.
+
+        Raises a `Sentence` that says why it must not, and as `Library.scorer` does.
+        """
+        found = inputs.wanted(payload) if kind == inputs.MODEL else None
+        if found is not None and found[1] != inputs.SHIPPED:
+            self.library.scorer(shard, *found)
+
+    def take(self, state: ShardState, kind: str, payload: Mapping[str, object]) -> None:
+        """An input of the table `inputs` takes effect; see `detector.judge.inputs`."""
+        inputs.take(state, kind, payload)
+
+    def in_use(self, state: ShardState) -> dict[str, str]:
+        """Model -> id of the one that judges this shard."""
+        return {name: scorer.model_id for name, scorer in self._models(state).scorers.items()}
+
+    def _models(self, state: ShardState) -> Models:
+        chosen = {name: digest for name, digest in state.chosen.items() if name in self.models.tables}
+        return self.models.instead({name: self.library.scorer(state.shard, name, digest, "champion") for name, digest in chosen.items()})
+
+    def _candidates(self, state: ShardState) -> dict[str, Scorer]:
+        shadows = {name: one.digest for name, one in state.shadows.items() if name in self.models.tables}
+        return {name: self.library.scorer(state.shard, name, digest, "shadow") for name, digest in shadows.items()}
 
 
 def _load(folder: Path, table: ModelTable) -> Detector:

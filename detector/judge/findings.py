@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.judge.blocks import Block
 from detector.judge.devices import Facts
 
 MODELS = ("firewall-source", "firewall-pair", "auth-source", "auth-user", "auth-service")
@@ -140,6 +141,23 @@ class Deciles:
     counts: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What one batch adds to the comparison of a candidate with the champion over the same sample of entities.
+
+    Counts are increments; of an incident that one of them would have opened, the whole current value.
+    """
+
+    model: str
+    model_id: str  # of the candidate
+    rows: int  # of the champion
+    sampled: int
+    alerts: tuple[int, int]  # sampled rows with p <= 1e-3: the candidate's, the champion's
+    first: int  # event time, µs, of the batch
+    last: int
+    incidents: tuple[tuple[str, Incident], ...] = ()  # (candidate | champion, incident)
+
+
 def first_episode(incident: Incident) -> Episode:
     """The episode with which an incident begins."""
     return Episode(
@@ -164,3 +182,5 @@ class Changes:
     misses: tuple[NearMiss, ...] = ()  # what is new or nearer among the day's near misses
     deciles: tuple[Deciles, ...] = ()  # increments of this batch
     devices: tuple[Facts, ...] = ()  # increments of this batch
+    blocks: tuple[Block, ...] = ()  # hours of rows to learn from that were closed
+    shadows: tuple[Beside, ...] = ()  # of models with a candidate beside the champion

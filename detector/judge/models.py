@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from detector.features import Rows
 from detector.features.table import ModelTable
+from detector.forest.artefact import ArtefactError
 
 F64 = NDArray[np.float64]
 
@@ -33,6 +34,21 @@ class Scorer(Protocol):
     def usual(self, feature: int) -> tuple[float, float]: ...
 
 
+class Library(Protocol):
+    """Where models other than the shipped ones come from: checked before they are handed out, and kept for the next who asks."""
+
+    def scorer(self, shard: str, name: str, digest: str, part: str) -> Scorer:
+        """`part`: champion or shadow. Raises a `Sentence` (why it must not be used), or what says that the store is away."""
+        ...
+
+
+class OnlyShipped:
+    """A library without a registry: replays of files, tests."""
+
+    def scorer(self, shard: str, name: str, digest: str, part: str) -> Scorer:
+        raise ArtefactError(f"there is no registry here that could hold {name} {digest[:12]}, the {part} of {shard}")
+
+
 @dataclass(frozen=True, slots=True)
 class Models:
     """Tables and scorers by model name; the same names in both. `critical`: names of the networks that are marked so."""
@@ -45,6 +61,10 @@ class Models:
         if self.tables.keys() != self.scorers.keys():
             missing = ", ".join(sorted(self.tables.keys() ^ self.scorers.keys()))
             raise ValueError(f"these models lack a table or a trained artefact: {missing}")
+
+    def instead(self, scorers: Mapping[str, Scorer]) -> Models:
+        """The same with some other scorers."""
+        return replace(self, scorers={**self.scorers, **scorers}) if scorers else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,15 @@ import msgspec
 import numpy as np
 import zstandard
 
-from detector.features import FeatureState
 from detector.features import state as remembered
 from detector.features.calendar import Calendar
 from detector.judge.beside import Nearest
 from detector.judge.cases import Bout, Case, Cases
 from detector.judge.devices import Clocks
 from detector.judge.findings import Episode, Incident
+from detector.judge.keeping import Kept, again, kept
 from detector.judge.series import Past
+from detector.judge.shard import Shadow, ShardState
 from detector.judge.volume import Volumes
 
 VERSION = 2  # raise it when a kept value changes its meaning without changing its form
@@ -42,14 +43,29 @@ class _Case(msgspec.Struct, forbid_unknown_fields=True):
     past: Past
 
 
-class _Snapshot(msgspec.Struct, forbid_unknown_fields=True):
-    schema: str
+class _Cases(msgspec.Struct, forbid_unknown_fields=True):
     clock: int
-    cases: list[_Case]
+    known: list[_Case]
     volumes: Volumes
     near_day: int
     nearest: list[tuple[int, int, int, float]]  # model, kind, identity, nearness
+
+
+class _Shadow(msgspec.Struct, forbid_unknown_fields=True):
+    digest: str
+    candidate: _Cases
+    champion: _Cases
+    rows: int
+    wished: int
+
+
+class _Snapshot(msgspec.Struct, forbid_unknown_fields=True):
+    schema: str
+    cases: _Cases
     clocks: Clocks
+    chosen: dict[str, str]
+    shadows: dict[str, _Shadow]
+    reservoir: Kept
     arrays: list[_Array]
 
 
@@ -59,15 +75,23 @@ def schema() -> str:
     return hashlib.sha256(form).hexdigest()[:32]
 
 
-def dump(features: FeatureState, cases: Cases, clocks: Clocks) -> bytes:
-    arrays = [_Array(name, a.dtype.str, list(a.shape), np.ascontiguousarray(a).tobytes()) for name, a in remembered.dump(features).items()]
+def dump(state: ShardState) -> bytes:
+    features = remembered.dump(state.features)
+    arrays = [_Array(name, a.dtype.str, list(a.shape), np.ascontiguousarray(a).tobytes()) for name, a in features.items()]
+    shadows = {
+        name: _Shadow(of.digest, _cases(of.candidate), _cases(of.champion), of.rows, of.wished)
+        for name, of in sorted(state.shadows.items())
+    }
+    clocks, chosen = dict(sorted(state.clocks.items())), dict(sorted(state.chosen.items()))
+    packed = msgspec.msgpack.encode(_Snapshot(schema(), _cases(state.cases), clocks, chosen, shadows, kept(state.reservoir), arrays))
+    return zstandard.ZstdCompressor(level=1).compress(packed)
+
+
+def _cases(cases: Cases) -> _Cases:
     kept = [_packed(case) for _, case in sorted(cases.known.items())]
     of = cases.volumes
     volumes = Volumes(of.first, _ordered(of.rows), _ordered(of.entities), dict(sorted(of.today.items())))
-    packed = msgspec.msgpack.encode(
-        _Snapshot(schema(), cases.clock, kept, volumes, cases.nearest.day, _nearest(cases), dict(sorted(clocks.items())), arrays)
-    )
-    return zstandard.ZstdCompressor(level=1).compress(packed)
+    return _Cases(cases.clock, kept, volumes, cases.nearest.day, _nearest(cases))
 
 
 def _nearest(cases: Cases) -> list[tuple[int, int, int, float]]:
@@ -85,8 +109,8 @@ def _packed(case: Case) -> _Case:
     )  # fmt: skip
 
 
-def load(payload: bytes, calendar: Calendar) -> tuple[FeatureState, Cases, Clocks]:
-    """What `dump` was given. Raises ValueError for bytes that are not a snapshot of this schema."""
+def load(shard: str, payload: bytes, calendar: Calendar, rows: int = 1000) -> ShardState:
+    """What `dump` was given; from now on so many rows per model and hour are kept to learn from. Raises ValueError for bytes that are not a snapshot of this schema."""
     try:
         packed = zstandard.ZstdDecompressor().decompress(payload, max_output_size=_LARGEST)
         found = msgspec.msgpack.decode(packed, type=_Snapshot)
@@ -94,10 +118,14 @@ def load(payload: bytes, calendar: Calendar) -> tuple[FeatureState, Cases, Clock
         raise ValueError(f"not a snapshot of a shard: {error}") from error
     if found.schema != schema():
         raise ValueError(f"the snapshot has schema {found.schema}, this version {schema()}")
-    nearest = Nearest(found.near_day, {(model, kind, identity): near for model, kind, identity, near in found.nearest})
     arrays: dict[str, Any] = {a.name: np.frombuffer(a.data, a.dtype).reshape(a.shape) for a in found.arrays}
-    cases = Cases(found.clock, {c.key: _unpacked(c) for c in found.cases}, found.volumes, nearest)
-    return remembered.load(arrays, calendar), cases, found.clocks
+    shadows = {name: Shadow(of.digest, _known(of.candidate), _known(of.champion), of.rows, of.wished) for name, of in found.shadows.items()}
+    return ShardState(shard, remembered.load(arrays, calendar), _known(found.cases), found.clocks, found.chosen, shadows, again(found.reservoir, rows))
+
+
+def _known(of: _Cases) -> Cases:
+    nearest = Nearest(of.near_day, {(model, kind, identity): near for model, kind, identity, near in of.nearest})
+    return Cases(of.clock, {c.key: _unpacked(c) for c in of.known}, of.volumes, nearest)
 
 
 def _unpacked(c: _Case) -> Case:

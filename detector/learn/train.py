@@ -104,9 +104,9 @@ def _usual(table: ModelTable, rows: F64) -> Usual:
 
 
 def _member(table: ModelTable, theme: Theme, clamped: F64, seed: int) -> Member:
-    used = tuple(sorted(table.names.index(name) for name in theme.features))
+    used = table.places(theme)
     spread = tuple(_spread(clamped[:, j]) for j in used) if theme.member == "contrasts" else ()
-    member = Member(theme.name, KINDS.index(theme.member), used, theme.weight, spread=spread)
+    member = Member(theme.name, KINDS.index(theme.member), used, theme.weight, spread=spread, rules=table.limits(theme))
     return replace(member, forest=_forest(table, member.columns(clamped), seed)) if theme.member in FORESTS else member
 
 

@@ -6,7 +6,7 @@ to, brings the schema up to date and says how to connect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from detector.judge.findings import Changes
 from detector.judge.policy import Policy
@@ -49,6 +49,12 @@ class Store:
 
     def inputs_since(self, shard: str, offset: int) -> list[Input]:
         return claims.inputs_since(self.database, shard, offset)
+
+    def waiting(self, shards: Sequence[str]) -> dict[str, list[Input]]:
+        return claims.waiting(self.database, shards)
+
+    def place(self, claim: Claim, offset: int, ready: Sequence[int], refused: Mapping[int, str], now: int) -> tuple[Input, ...]:
+        return claims.place(self.database, claim, offset, ready, refused, now)
 
     def report(self, component: str, instance: str, values: Mapping[str, float], now: int) -> None:
         """How a process is doing, for the view `health`."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from detector.judge.policy import Policy
-from detector.store import learning
-from detector.store.database import Connection, Database, Fenced, StoreError, moment
+from detector.store import learning, promotion
+from detector.store.database import Connection, Database, Fenced, StoreError, clean, moment
 
 PART = 16 * 1024 * 1024  # a value in PostgreSQL may not exceed 1 GB, and one message should not be that large either
 
@@ -33,6 +33,7 @@ class Claim:
     origin: int
     applied: int
     snapshot: Snapshot | None
+    new: bool = False  # nobody had it before
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ def claim(database: Database, policy: Policy, shard: str, now: int, place: str =
     """
     tenant, site = tenant_and_site(shard)
     with database.transaction() as connection:
+        promotion.hold(connection)  # no promotion may fall between the shard's first row and its models
         learning.begin(connection, tenant, policy.learning_days, policy.zone(tenant), now)
         row = connection.execute(
             """
@@ -64,7 +66,7 @@ def claim(database: Database, policy: Policy, shard: str, now: int, place: str =
             VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
             ON CONFLICT (shard) DO UPDATE
                 SET epoch = s.epoch + 1, owner = excluded.owner, claimed = excluded.claimed
-            RETURNING epoch, origin, applied, place
+            RETURNING epoch, origin, applied, place, xmax = 0
             """,
             (shard, tenant, site, place, owner, moment(now), origin, origin),
         ).fetchone()
@@ -73,7 +75,9 @@ def claim(database: Database, policy: Policy, shard: str, now: int, place: str =
             raise StoreError(
                 f"The shard {shard} was read from {row[3]}, not from {place}: use another database, or another tenant or site."
             )
-        return Claim(shard, tenant, row[0], row[1], row[2], _snapshot(connection, shard))
+        if row[4]:
+            promotion.greet(connection, shard, tenant, now)
+        return Claim(shard, tenant, row[0], row[1], row[2], _snapshot(connection, shard), row[4])
 
 
 def known(database: Database, place: str) -> list[str]:
@@ -141,6 +145,43 @@ def inputs_since(database: Database, shard: str, offset: int) -> list[Input]:
             (shard, offset),
         ).fetchall()
     return [Input(*row) for row in rows]
+
+
+def waiting(database: Database, shards: Sequence[str]) -> dict[str, list[Input]]:
+    """Inputs of these shards that have no offset yet, by shard, in the order in which they were given."""
+    with database.transaction() as connection:
+        rows = connection.execute(
+            "SELECT shard, id, 0, kind, payload FROM store.inputs "
+            "WHERE from_offset IS NULL AND refused IS NULL AND shard = ANY(%s) ORDER BY id",
+            (list(shards),),
+        ).fetchall()
+    found: dict[str, list[Input]] = {}
+    for shard, *entry in rows:
+        found.setdefault(shard, []).append(Input(*entry))
+    return found
+
+
+def place(database: Database, mine: Claim, offset: int, ready: Sequence[int], refused: Mapping[int, str], now: int) -> tuple[Input, ...]:
+    """Lets inputs take effect at `offset`, the first that is not yet written; returns all that do so there. Raises Fenced.
+
+    `refused`: why others never will, by id. Repeating it changes nothing.
+    """
+    with database.transaction() as connection:
+        _hold(connection, mine)
+        connection.execute(
+            "UPDATE store.inputs SET from_offset = %s, placed = %s WHERE id = ANY(%s) AND from_offset IS NULL",
+            (offset, moment(now), list(ready)),
+        )
+        for number, why in refused.items():
+            connection.execute("UPDATE store.inputs SET refused = %s WHERE id = %s AND from_offset IS NULL", (clean(why), number))
+        return inputs_at(connection, mine.shard, offset)
+
+
+def inputs_at(connection: Connection, shard: str, offset: int) -> tuple[Input, ...]:
+    rows = connection.execute(
+        "SELECT id, from_offset, kind, payload FROM store.inputs WHERE shard = %s AND from_offset = %s ORDER BY id", (shard, offset)
+    )
+    return tuple(Input(*row) for row in rows.fetchall())
 
 
 def report(database: Database, component: str, instance: str, values: Mapping[str, float], now: int) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from detector.judge.findings import Changes, Episode, EventSample, EvidenceRow, Incident
 from detector.judge.policy import Policy
-from detector.store import devices, misses, notify, shadows
+from detector.store import devices, misses, notify, reservoir, shadows
 from detector.store.claims import Claim, Input, inputs_at
 from detector.store.database import Connection, Database, Fenced, as_json, clean, held, moment
 
@@ -44,10 +44,12 @@ def apply(database: Database, mine: Claim, first: int, next_: int, changes: Chan
         _write_samples(connection, changes)
         misses.write(connection, changes)
         devices.write(connection, changes.shard, changes.devices)
+        reservoir.write(connection, changes.shard, changes.blocks)
         sent = notify.decide_all(connection, mine.tenant, changes, now, policy)
         shadows.write(connection, changes)
         connection.execute(
-            "UPDATE store.inputs SET from_offset = %s, placed = %s WHERE shard = %s AND from_offset IS NULL AND NOT waits AND refused IS NULL",
+            "UPDATE store.inputs SET from_offset = %s, placed = %s "
+            "WHERE shard = %s AND from_offset IS NULL AND refused IS NULL AND NOT waits",
             (next_, moment(now), mine.shard),
         )
         return Applied(sent, inputs_at(connection, mine.shard, next_))
