@@ -1,0 +1,238 @@
+"""A year of data, one night: nothing past its time is left in any table, and nothing is missing that should be there."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import re
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from detector.retentionsections import Retention
+from detector.store import Database, holds, retention
+from detector.store.database import EPOCH
+from detector.store.retention import Periods
+from tests.postgres import TestDatabase
+
+TODAY = dt.datetime(2026, 11, 1, 3, 30, tzinfo=dt.UTC)
+NOW = (TODAY - EPOCH) // dt.timedelta(microseconds=1)
+DAY = 86_400_000_000
+DEFAULT = Retention()
+PERIODS = Periods(
+    {name: getattr(DEFAULT, name) for name in ("evidence", "links", "incidents", "training", "annotations", "audit")},
+    {"kurz": {"evidence": 10, "incidents": 60}},
+)
+TENANTS = ("stadt", "kurz")
+AGES = (*range(45), *range(45, 400, 12))  # days
+TOKEN = "u-0123456789abcdef"
+
+YEAR = """
+INSERT INTO store.tenants (tenant) VALUES ('stadt'), ('kurz');
+INSERT INTO store.buckets (tenant, tokens, refilled, day, shares)
+    SELECT tenant, 1, 0, '2026-08-01'::date - 'epoch'::date, '{"u-0123456789abcdef": 1}' FROM store.tenants;
+INSERT INTO store.shards (shard, tenant, site, place, origin, applied, claimed)
+    SELECT tenant || '/x', tenant, 'x', 'tuermer.events/1', 0, 100, now() FROM store.tenants;
+CREATE TEMPORARY TABLE days AS SELECT t.tenant, t.tenant || '/x' AS shard, %(today)s::timestamptz - a * interval '1 day' AS at,
+    gen_random_uuid() AS id FROM store.tenants AS t CROSS JOIN unnest(%(ages)s::integer[]) AS a;
+SELECT store.make_day((at AT TIME ZONE 'UTC')::date) FROM days;
+INSERT INTO store.incidents (id, day, shard, tenant, site, model, model_id, family, entity_kind, entity_value, techniques, opened,
+    closes_at, p_value, score, opening_severity, urgent, title, counterfactual, reasons, recorded, updated, severity, worst_p, worst_score,
+    events, got_in, episode_opened, episode_events)
+SELECT id, (at AT TIME ZONE 'UTC')::date, shard, tenant, 'x', 'auth-user', 'm', 'f', 'user.name', %(token)s, '{}', at, at, 0.1, 1, 'low', false,
+    jsonb_build_object('de', 'Konto ' || %(token)s || ' von 203.0.113.7'), '{}',
+    jsonb_build_array(jsonb_build_object('feature', 'hour', 'text', jsonb_build_object('de', %(token)s || ' um 12:30:45'))), at, at, 'low',
+    0.1, 1, 1, 'no', at, 1 FROM days;
+INSERT INTO store.episodes SELECT i.id, 1, i.day, i.opened, i.closes_at, i.model, i.model_id, 0.1, 1, i.reasons, '{}', i.updated, 0.1, 1, 1, 'no'
+    FROM store.incidents AS i;
+INSERT INTO store.evidence (day, incident, field, value, events, first, last)
+    SELECT i.day, i.id, 'user.name', %(token)s, 1, i.opened, i.opened FROM store.incidents AS i;
+INSERT INTO store.samples (day, incident, time, topic, partition, position, fields)
+    SELECT i.day, i.id, i.opened, 'auth', 0, 1, '{"user.name": "u-0123456789abcdef"}' FROM store.incidents AS i;
+INSERT INTO store.outbox (id, incident, tenant, created, payload)
+    SELECT i.id || '/1', i.id, i.tenant, i.opened, '{"title": "u-0123456789abcdef"}' FROM store.incidents AS i;
+INSERT INTO store.deliveries SELECT o.id, 'mail', o.created FROM store.outbox AS o;
+INSERT INTO store.near_misses SELECT shard, (at AT TIME ZONE 'UTC')::date, 'm', 'user.name', 1, %(token)s, 'f', 'm', at, 0.1, 1, 2, '{}', '{}', '[]'
+    FROM days;
+INSERT INTO store.deciles SELECT shard, (at AT TIME ZONE 'UTC')::date, 'm', '{0,0,0,0,0,0,0,0,0,0}' FROM days;
+INSERT INTO store.digests SELECT tenant, (at AT TIME ZONE 'UTC')::date, at, '{}' FROM days;
+INSERT INTO store.suppressions (key, tenant, field, value, technique, signature, author, reason, created, expires, ends_with_epoch)
+    SELECT 'x' || id, tenant, 'user.name', %(token)s, '', '{}', 'a', 'r', at, at, true FROM days;
+INSERT INTO store.maintenance (tenant, site, entity, name, begins, ends, added) SELECT tenant, '', '', id::text, at, at, at FROM days;
+INSERT INTO store.decisions SELECT i.id, 1, i.opened, 'held', 'budget', 'low' FROM store.incidents AS i;
+INSERT INTO store.verdicts (source, incident, tenant, episode, word, scope, author, given, recorded)
+    SELECT 'page/1', i.id, i.tenant, 1, 'confirmed', 'one', 'a', i.opened, i.opened FROM store.incidents AS i;
+INSERT INTO store.notes (source, incident, tenant, kind, text, author, written)
+    SELECT 'page/' || i.id, i.id, i.tenant, 'note', 'siehe ' || %(token)s, 'a', i.opened FROM store.incidents AS i;
+INSERT INTO store.ailments (kind, tenant, subject, severity, title, text, opened, updated, closed)
+    SELECT 'silent', tenant, id::text, 'low', '{}', '{}', at, at, at FROM days;
+INSERT INTO store.reservoir (tenant, shard, day, model, hour, aside, schema, rows, seen, eligible, low, incidents, columns)
+    SELECT tenant, shard, (at AT TIME ZONE 'UTC')::date, 'm', at, false, 's', 1, 1, 1, '{0,0,0}', '{}', '' FROM days;
+INSERT INTO store.annotations (tenant, id, created, updated, seen, outcome)
+    SELECT tenant, row_number() OVER (), 1, 1, at, 'applied' FROM days;
+INSERT INTO store.snapshots (shard, next, schema, bytes, saved, heard) VALUES
+    ('stadt/x', 100, 's', 1, %(today)s, %(today)s), ('kurz/x', 100, 's', 1, %(today)s, %(today)s::timestamptz - interval '11 days');
+INSERT INTO store.snapshot_parts VALUES ('stadt/x', 0, 'x'), ('kurz/x', 0, 'x');
+INSERT INTO store.inputs (shard, from_offset, kind, payload, created) SELECT shard, 50, 'verdict', '{}', at FROM days;
+"""
+
+
+@pytest.fixture
+def year(database: TestDatabase) -> TestDatabase:
+    arguments = {"today": TODAY, "ages": list(AGES), "token": TOKEN}
+    with psycopg.connect(database.url("postgres"), autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
+        for statement in YEAR.split(";\n"):
+            if statement.strip() != "":
+                connection.execute(statement.encode(), arguments)
+    return database
+
+
+@pytest.fixture
+def daemon(year: TestDatabase) -> Iterator[Database]:
+    with contextlib.closing(Database(year.url())) as opened:
+        yield opened
+
+
+def left(database: TestDatabase) -> dict[str, dict[str, list[int]]]:
+    """By table and tenant: the ages in days of the rows that are left, by the table's own moment."""
+    ages: dict[str, dict[str, list[int]]] = {}
+    for relation, how, whose, moment in database.rows("SELECT relation, how, whose, moment FROM store.keepings"):
+        if how == "days":
+            whose = "(SELECT i.tenant FROM store.incidents AS i WHERE i.id = t.incident)"
+        elif how != "rows" or whose == "''":
+            continue
+        rows = database.rows(
+            f"SELECT {whose}, %s::date - (({moment})::timestamptz AT TIME ZONE 'UTC')::date FROM store.{relation} AS t ORDER BY 2",  # noqa: S608 - ours
+            TODAY,
+        )
+        for tenant, age in rows:
+            ages.setdefault(str(relation), {}).setdefault(str(tenant), []).append(int(str(age)))
+    return ages
+
+
+def test_a_night_leaves_nothing_past_its_time_and_takes_nothing_before(year: TestDatabase, daemon: Database) -> None:
+    before = left(year)
+    period = dict(year.rows("SELECT relation, period FROM store.keepings"))
+    retention.night(daemon, PERIODS, NOW)
+    after = left(year)
+    assert len(before) >= 13
+    for relation, by_tenant in before.items():
+        for tenant, ages in by_tenant.items():
+            days = PERIODS.of(tenant, str(period[relation]))
+            # A table of days goes by the whole day: what began 30 days ago at 00:00 is past its time at 03:30.
+            whole = relation in ("evidence", "samples", "near_misses", "deciles", "digests", "reservoir")
+            kept = [age for age in ages if age < days or (age == days and not whole)]
+            assert after.get(relation, {}).get(tenant, []) == kept, (relation, tenant)
+
+
+def test_incidents_stay_longer_than_their_evidence_but_without_tokens_and_addresses(year: TestDatabase, daemon: Database) -> None:
+    retention.night(daemon, PERIODS, NOW)
+    rows = year.rows(
+        "SELECT %s::date - i.day, i.redacted IS NOT NULL, (to_jsonb(i) || jsonb_build_object('n', n.text, 'p', p.reasons))::text"
+        " FROM store.incidents AS i JOIN store.notes AS n ON n.incident = i.id JOIN store.episodes AS p ON p.incident = i.id"
+        " WHERE i.tenant = 'stadt'",
+        TODAY,
+    )
+    named = re.compile(r"u-[0-9a-f]{16}|203\.0\.113\.7")
+    assert {age for age, redacted, _ in rows if not redacted} == {age for age in AGES if age < 30}
+    assert {age for age, _, text in rows if named.search(str(text)) is not None} == {age for age in AGES if age < 30}
+    assert any("12:30:45" in str(text) for _, redacted, text in rows if redacted), "a time of day is no address"
+
+
+def test_no_token_older_than_the_evidence_is_in_any_table(year: TestDatabase, daemon: Database) -> None:
+    retention.night(daemon, Periods({**PERIODS.days, "evidence": 1, "incidents": 400}), NOW + 3 * DAY)
+    tables = year.rows("SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'store'::regnamespace AND relkind IN ('r', 'p')")
+    found = {name for (name,) in tables if year.rows(f"SELECT FROM {name} AS t WHERE t::text LIKE '%%{TOKEN}%%'")}  # noqa: S608 - names of ours
+    assert found == set()
+
+
+def test_days_without_anybodys_rows_are_dropped_as_partitions(year: TestDatabase, daemon: Database) -> None:
+    retention.night(daemon, PERIODS, NOW)
+    rows = year.rows("SELECT count(*) FROM pg_inherits WHERE inhparent = 'store.evidence'::regclass")
+    assert rows == [(sum(age < 30 for age in AGES),)]
+
+
+def test_the_state_of_a_silent_shard_goes_and_one_that_is_heard_stays(year: TestDatabase, daemon: Database) -> None:
+    retention.night(daemon, PERIODS, NOW)
+    assert year.rows("SELECT shard FROM store.snapshots") == [("stadt/x",)]
+    assert year.rows("SELECT shard FROM store.snapshot_parts") == [("stadt/x",)]
+    assert year.rows("SELECT origin FROM store.shards WHERE shard = 'kurz/x'") == [(100,)]
+
+
+def test_each_run_is_recorded_and_signed(year: TestDatabase, daemon: Database) -> None:
+    key = Ed25519PrivateKey.generate()
+    record = retention.night(daemon, PERIODS, NOW, key)
+    ((document, signature),) = year.rows("SELECT document, signature FROM store.deletion_runs")
+    key.public_key().verify(bytes(signature), retention.signed_text(str(document).encode()))  # type: ignore[arg-type] # rows are objects
+    samples = next(line for line in record.deleted if (line.tenant, line.relation) == ("stadt", "samples"))
+    assert samples.rows == sum(age >= 30 for age in AGES)
+    assert (samples.first, samples.last) == ("2025-10-16T00:00:00Z", "2026-10-02T00:00:00Z")
+    assert year.rows("SELECT action, details FROM store.audit WHERE action = 'retention.run'") != []
+
+
+def test_a_second_night_finds_nothing_to_do(year: TestDatabase, daemon: Database) -> None:
+    retention.night(daemon, PERIODS, NOW)
+    assert retention.night(daemon, PERIODS, NOW).deleted == []
+
+
+def test_a_held_incident_is_kept_whole_until_the_hold_ends(year: TestDatabase, daemon: Database) -> None:
+    ((held,),) = year.rows("SELECT id::text FROM store.incidents WHERE tenant = 'stadt' ORDER BY opened LIMIT 1")
+    number = holds.add(daemon, str(held), "AZ 12/26", "Strafanzeige", "meier", 100, NOW)
+    count = (
+        "SELECT (SELECT count(*) FROM store.evidence WHERE incident = i.id), (SELECT count(*) FROM store.samples WHERE incident = i.id),"
+        " (SELECT count(*) FROM store.outbox WHERE incident = i.id), entity_value FROM store.incidents AS i WHERE id = %s::uuid"
+    )
+    retention.night(daemon, PERIODS, NOW)
+    assert year.rows(count, held) == [(1, 1, 1, TOKEN)]
+    assert holds.end(daemon, number, "meier", NOW)
+    retention.night(daemon, PERIODS, NOW)
+    assert year.rows(count, held) == []
+
+
+def test_a_hold_ends_by_itself(year: TestDatabase, daemon: Database) -> None:
+    ((held,),) = year.rows("SELECT id::text FROM store.incidents WHERE tenant = 'stadt' ORDER BY opened LIMIT 1")
+    holds.add(daemon, str(held), "AZ 12/26", "Strafanzeige", "meier", 5, NOW - 10 * DAY)
+    assert holds.listed(daemon, NOW) == []
+    retention.night(daemon, PERIODS, NOW)
+    assert year.rows("SELECT FROM store.incidents WHERE id = %s::uuid", held) == []
+
+
+def test_a_night_that_was_killed_is_gone_on_with_and_nothing_is_counted_twice(year: TestDatabase, daemon: Database) -> None:
+    class Killed(Exception):
+        pass
+
+    def kill(_now: int) -> list[retention.Deleted]:
+        raise Killed
+
+    with pytest.raises(Killed):
+        retention.night(daemon, PERIODS, NOW, outside=kill)
+    record = retention.night(daemon, PERIODS, NOW)
+    assert year.rows("SELECT count(*) FROM store.deletion_runs") == [(1,)]
+    incidents = next(line for line in record.deleted if (line.tenant, line.relation) == ("stadt", "incidents"))
+    assert incidents.rows == sum(age > 180 for age in AGES)
+
+
+def test_a_clock_that_jumps_ahead_deletes_nothing_early(year: TestDatabase, daemon: Database) -> None:
+    ahead = (dt.datetime.now(dt.UTC) - EPOCH) // dt.timedelta(microseconds=1) + 3650 * DAY
+    year.rows("UPDATE store.incidents SET opened = now(), updated = now(), closes_at = now(), day = current_date")
+    count = year.rows("SELECT count(*) FROM store.incidents")
+    retention.night(daemon, PERIODS, ahead)
+    assert year.rows("SELECT count(*) FROM store.incidents") == count
+
+
+def test_the_daemon_can_delete_nothing_of_today(year: TestDatabase) -> None:
+    year.rows("UPDATE store.incidents SET updated = now(), closes_at = now()")
+    count = year.rows("SELECT count(*) FROM store.incidents")
+    year.rows("INSERT INTO store.deletion_runs (began) VALUES (now())")
+    year.rows("SELECT store.forget('incidents', 'stadt', 0, now() + interval '9 years', 1)", role="tuermer_daemon")
+    assert year.rows("SELECT count(*) FROM store.incidents") == count
+
+
+def test_every_table_says_how_long_it_is_kept(any_database: TestDatabase) -> None:
+    tables = any_database.rows(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'store'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition"
+    )
+    declared = any_database.rows("SELECT relation FROM store.keepings")
+    assert {name for (name,) in tables} - {name for (name,) in declared} == set()
