@@ -33,6 +33,7 @@ from detector.features.table import ModelTable, read_all
 from detector.forest import artefact
 from detector.forest.detector import Detector
 from detector.judge.calibration import threshold_by_replay
+from detector.learn import prior
 from detector.learn.registry import SHIPPED
 from detector.learn.train import Trained, capped, train
 from detector.pipeline import Router, route_step
@@ -86,6 +87,7 @@ def train_baseline(people: int = 400, days: int = 11, seed: int = 1, out: Path =
         rows = [sample[model] for sample in cities]
         trained = fitted(table, rows[:TRAINING], rows[TRAINING:], made_of)
         trained.save(out / model / "candidate")
+        prior.write(out / model, table, *drawn(table, rows[:TRAINING], rows[TRAINING:])[:2])
         yield f"{model}: {trained.detector.model_id}, threshold {trained.detector.threshold_p:.1e}, {trained.about['rows']}"
 
 
@@ -98,6 +100,7 @@ def ship(models: Path = SHIPPED) -> None:
             shutil.rmtree(baseline, ignore_errors=True)
             candidate.rename(baseline)
         pins[name] = artefact.manifest_hash(baseline)
+    prior.pin(models)
     lines = "".join(f'    "{name}": "{pin}",\n' for name, pin in sorted(pins.items()))
     trusted = Path(artefact.__file__).with_name("trusted.py")
     head = trusted.read_text().split("TRUSTED")[0]
@@ -174,10 +177,18 @@ def joined(parts: Sequence[Sample]) -> Sample:
 
 
 def fitted(table: ModelTable, training: Sequence[Sample], calibration: Sequence[Sample], made_of: dict[str, Any]) -> Trained:
-    """From the cities' rows: capped per entity to train on, as they come to calibrate on.
+    """From the cities' rows. Some thresholds come from replaying the calibration periods."""
+    learnt, held_back, entities = drawn(table, training, calibration)
+    trained = train(table, learnt.X, held_back.X, entities=blocks(held_back))
+    detector = trained.detector
+    if table.name in REPLAYED:
+        detector = replace(detector, threshold_p=_by_replay(detector, calibration, *REPLAYED[table.name]), model_id="")
+    counts = {"training": entities, "calibration": len(np.unique(held_back.entity))}
+    return Trained(detector, trained.about | {"made_of": made_of, "entities": counts})
 
-    Some thresholds come from replaying the calibration periods.
-    """
+
+def drawn(table: ModelTable, training: Sequence[Sample], calibration: Sequence[Sample]) -> tuple[Sample, Sample, int]:
+    """Rows capped per entity to train on, rows as they come to calibrate on, and how many entities there were to train on."""
     noisy = table.name in NOISE_TOO  # few services, each with a day of its own: no cap that would leave nothing
     rng = np.random.default_rng(table.forest.seed)
     learnt, held_back = (
@@ -186,12 +197,7 @@ def fitted(table: ModelTable, training: Sequence[Sample], calibration: Sequence[
     )
     chosen = capped(learnt.entity, MOST if noisy else PER_ENTITY, table.forest.seed)
     chosen = chosen[_some(np.random.default_rng(table.forest.seed), len(chosen), MOST)]
-    trained = train(table, learnt.X[chosen], held_back.X, entities=_blocks(held_back))
-    detector = trained.detector
-    if table.name in REPLAYED:
-        detector = replace(detector, threshold_p=_by_replay(detector, calibration, *REPLAYED[table.name]), model_id="")
-    entities = {"training": len(np.unique(learnt.entity)), "calibration": len(np.unique(held_back.entity))}
-    return Trained(detector, trained.about | {"made_of": made_of, "entities": entities})
+    return _of(learnt, chosen), held_back, len(np.unique(learnt.entity))
 
 
 def _apart(sample: Sample, city: int) -> Sample:
@@ -199,7 +205,7 @@ def _apart(sample: Sample, city: int) -> Sample:
     return Sample(sample.X, sample.entity + np.uint64(city), sample.time)
 
 
-def _blocks(sample: Sample) -> NDArray[np.int64]:
+def blocks(sample: Sample) -> NDArray[np.int64]:
     """Rows that are no independent witnesses have one number: those of an entity on one day."""
     _, entity = np.unique(sample.entity, return_inverse=True)
     return np.asarray(entity * 100_000 + sample.time // DAY, np.int64)
