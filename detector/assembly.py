@@ -10,9 +10,9 @@ from detector.privacy import Privacy
 from detector.privacy.keys import Keyring
 
 
-def router(config: Config, keyring: Keyring) -> Router:
-    """All that ROUTE needs."""
-    return Router(Decoder.of(config), Privacy.of(config, keyring))
+def router(config: Config, keyring: Keyring, *, links: bool = False) -> Router:
+    """All that ROUTE needs. `links`: what new tokens stand for is handed on, to be sealed."""
+    return Router(Decoder.of(config), Privacy.of(config, keyring, links=links))
 
 
 def core(config: Config) -> Core:

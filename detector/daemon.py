@@ -3,7 +3,8 @@
 One turn:
 1. poll, forget what was taken away, merge the partitions by record timestamp
 2. when a batch is full or old enough: step (decode, pseudonymise; pure)
-3. commit in one transaction: the events as Arrow messages, the dead letters, the offsets of the emitted rows
+3. keep the sealed links of tokens that are new; then commit in one transaction: the events as Arrow messages, the dead letters,
+   the offsets of the emitted rows
 4. when the transaction was undone: forget what waits, go back to what is committed
 
 Never here: pausing partitions (the client stalls them for good), committing what was read but not emitted.
@@ -11,6 +12,7 @@ Never here: pausing partitions (the client stalls them for good), committing wha
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -24,6 +26,7 @@ import polars as pl
 from detector.config import CANARY, Config, Kafka
 from detector.decode import ecs
 from detector.pipeline import Counts, Routed
+from detector.privacy.vault import Halted, Links, NoLinks
 from detector.records import Place, Records
 from detector.sources import client, kafka
 from detector.sources.contract import Aborted, Message, Sink, Source, SourceError
@@ -79,6 +82,7 @@ class Route:
     step: Step
     topics: Kafka  # names of our topics, size of a batch
     hooks: Hooks = field(default_factory=Hooks)
+    links: Links = field(default_factory=NoLinks)
     clock: Callable[[], int] = _clock
     merge: Merge = field(default_factory=Merge)
     _committed: dict[Place, int] = field(default_factory=dict)
@@ -89,8 +93,9 @@ class Route:
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set; what was begun is finished. Raises SourceError with a sentence."""
-        while not stop.is_set():
-            self.turn(WAIT)
+        with contextlib.suppress(Halted):  # what was not committed comes again
+            while not stop.is_set():
+                self.turn(WAIT)
 
     def turn(self, wait: float) -> int:
         """Read, and emit a batch if one is due; how many records it held."""
@@ -122,6 +127,7 @@ class Route:
 
     def _emit(self, taken: Records, behind: Mapping[Place, int]) -> int:
         routed = self.step(taken)
+        self.links.write(routed.fresh)  # whatever becomes of the batch: the step will not call these tokens new again
         if self.source.lost():  # while we were at it: these rows are the new owner's
             self._go_back()
             return 0
@@ -179,7 +185,15 @@ class Route:
             self.hooks.tick(now, self.merge.oldest(behind))
 
 
-def route(config: Config, step: Step, stop: threading.Event, hooks: Hooks | None = None, *, accept_gap: bool = False) -> None:
+def route(
+    config: Config,
+    step: Step,
+    stop: threading.Event,
+    hooks: Hooks | None = None,
+    *,
+    links: Links | None = None,
+    accept_gap: bool = False,
+) -> None:
     """Run one slot of ROUTE against real Kafka until `stop` is set. Raises SourceError or ClientError with a sentence.
 
     accept_gap: where the records to go on from were deleted, go on with the oldest that are left instead of stopping.
@@ -192,7 +206,7 @@ def route(config: Config, step: Step, stop: threading.Event, hooks: Hooks | None
         closing(kafka.member(config.kafka, [topic.name for topic in config.topics], "route", accept_gap=accept_gap)) as source,
         closing(KafkaSink(config.kafka, "route", source.consumer)) as sink,
     ):
-        Route(source, sink, step, config.kafka, hooks or Hooks()).run(stop)
+        Route(source, sink, step, config.kafka, hooks or Hooks(), links or NoLinks()).run(stop)
 
 
 def stop_on_signals() -> threading.Event:

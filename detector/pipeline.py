@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ import polars as pl
 from detector.decode import ecs
 from detector.decode.decoded import Decoded
 from detector.judge.core import score_step
+from detector.privacy.vault import Fresh
 from detector.records import Records
 
 __all__ = ["Counts", "Routed", "Router", "route_step", "score_step"]
@@ -30,6 +31,8 @@ class Pseudonymise(Protocol):
     def pseudonymise(self, decoded: Decoded) -> dict[str, pl.DataFrame]: ...
 
     def dead_letters(self, records: Records, decoded: Decoded) -> list[bytes]: ...
+
+    def fresh(self) -> list[Fresh]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,12 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """What ROUTE emits for one batch, in one Kafka transaction."""
+    """What ROUTE emits for one batch, in one Kafka transaction, and the new tokens whose links are kept before it."""
 
     events: Mapping[str, pl.DataFrame]  # by shard, record order kept
     dead_letters: list[bytes]
     counts: Counts
+    fresh: Sequence[Fresh] = field(default=(), repr=False)
 
 
 def route_step(records: Records, router: Router) -> Routed:
@@ -72,7 +76,7 @@ def route_step(records: Records, router: Router) -> Routed:
     if not counts.balanced:
         # Stopping is the only safe answer: going on would commit offsets past records that nobody accounted for.
         raise AssertionError(f"a batch of {counts.records} records came out as {counts}")
-    return Routed(events, dead_letters, counts)
+    return Routed(events, dead_letters, counts, router.privacy.fresh())
 
 
 def _count(records: Records, decoded: Decoded) -> Counts:

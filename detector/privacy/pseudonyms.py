@@ -23,11 +23,13 @@ from detector.privacy import fields, networks, providers, seen, texts
 from detector.privacy.accounts import Accounts, Hosts, read_aliases, read_roles
 from detector.privacy.dead_letters import DeadLetters
 from detector.privacy.epochs import epochs, limited
+from detector.privacy.fresh import Collector
 from detector.privacy.keys import Keyring, clamp
 from detector.privacy.networks import Addresses, NetworkTable
 from detector.privacy.providers import Providers
 from detector.privacy.siphash import mix, words
 from detector.privacy.texts import Rows
+from detector.privacy.vault import Fresh
 from detector.records import Records
 
 CACHED = 200_000  # names per tenant; an epoch's names are forgotten with the epoch
@@ -78,17 +80,21 @@ class Tenant:
 class Privacy:
     """Step 2 of ROUTE; see the module's docstring."""
 
-    def __init__(self, config: Config, keyring: Keyring, words: Mapping[str, frozenset[str]]) -> None:
+    def __init__(self, config: Config, keyring: Keyring, words: Mapping[str, frozenset[str]], *, links: bool = False) -> None:
         self._config, self._keyring, self._words = config, keyring, words
+        self._collector = Collector() if links else None
         self._remember = config.privacy.person_memory == "first-seen"
         self._tenants: dict[str, Tenant] = {}
         self._providers = Providers.read(config)
         self._dead_letters = DeadLetters.of(config.privacy.dead_letter_public_key, keyring)
 
     @classmethod
-    def of(cls, config: Config, keyring: Keyring) -> Privacy:
-        """Raises ConfigError when the roles file or the public key is not what it should be."""
-        privacy = cls(config, keyring, fields.vocabulary(table.shipped()))
+    def of(cls, config: Config, keyring: Keyring, *, links: bool = False) -> Privacy:
+        """`links`: new tokens are collected, see `fresh`.
+
+        Raises ConfigError when the roles file or the public key is not what it should be.
+        """
+        privacy = cls(config, keyring, fields.vocabulary(table.shipped()), links=links)
         for tenant in {t.tenant for t in config.topics} | {o.tenant for o in config.observers if o.tenant != ""}:
             privacy._tenant(tenant)
         return privacy
@@ -112,6 +118,10 @@ class Privacy:
         """One message per record that nobody could read; see `privacy.dead_letters`."""
         return self._dead_letters.messages(records, decoded)
 
+    def fresh(self) -> list[Fresh]:
+        """The tokens that were given for the first time since it was last asked, with what they stand for."""
+        return [] if self._collector is None else self._collector.take()
+
     def _tenant(self, name: str) -> Tenant:
         if name not in self._tenants:
             self._tenants[name] = Tenant(self._config, name)
@@ -122,6 +132,8 @@ class Privacy:
         tenant = self._tenant(decoded.origins[int(origin[0])].tenant)
         ages = self._epochs(decoded, events, origin)
         tenant.forget(self._keyring.first)
+        if self._collector is not None:
+            self._collector.forget(self._keyring.first)
         keys = self._keys(tenant, ages, "address")
         source, destination = (self._addresses(tenant, events, name, ages, keys) for name in ecs.ADDRESS)
         login = _logins(events)
@@ -167,7 +179,11 @@ class Privacy:
 
     def _addresses(self, tenant: Tenant, events: Rows, name: str, ages: Epochs, keys: NDArray[np.uint64]) -> Addresses:
         kind = np.require(events.numbers(f"{name}.kind"), np.uint8, "W")
-        return networks.pseudonyms(tenant.networks, events.words(f"{name}.hi"), events.words(f"{name}.lo"), kind, ages.group, keys)
+        hi, lo = events.words(f"{name}.hi"), events.words(f"{name}.lo")
+        shown = networks.pseudonyms(tenant.networks, hi, lo, kind, ages.group, keys)
+        if self._collector is not None:
+            self._collector.addresses(tenant.name, ages.epoch, hi, lo, shown)
+        return shown
 
     def _sessions(self, tenant: Tenant, events: Rows, ages: Epochs) -> pl.Series:
         """The decoder's hash is not keyed, and what it is made of may be guessed."""
@@ -202,12 +218,18 @@ class Privacy:
 
     def _user(self, tenant: Tenant, written: str, epoch: int) -> tuple[str, str, str]:
         answer = tenant.accounts.answer(written)
-        shown = answer.name if answer.plain else "u-" + token(self._keyring.key(tenant.name, epoch, "user"), answer.name)
+        shown = answer.name if answer.plain else self._token(tenant, epoch, "user", answer.name)
         return shown, answer.kind, answer.role
 
     def _machine(self, tenant: Tenant, written: str, epoch: int) -> str:
         plain, name = tenant.hosts.answer(written)
-        return name if plain else "h-" + token(self._keyring.key(tenant.name, epoch, "host"), name)
+        return name if plain else self._token(tenant, epoch, "host", name)
+
+    def _token(self, tenant: Tenant, epoch: int, what: str, name: str) -> str:
+        made = f"{what[0]}-{token(self._keyring.key(tenant.name, epoch, what), name)}"
+        if self._collector is not None:
+            self._collector.name(tenant.name, epoch, made, name)
+        return made
 
     def _vocabulary(self, events: Rows) -> dict[str, ecs.Text]:
         """Columns of words, and the topic; rewritten so that the dictionary holds only what occurs in these rows."""

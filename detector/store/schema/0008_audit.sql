@@ -94,3 +94,79 @@ GRANT EXECUTE ON FUNCTION store.audit_append(text, timestamptz, text, text, text
 GRANT SELECT ON store.audit, store.audit_heads, store.audit_seals TO tuermer_daemon, tuermer_auditor;
 GRANT INSERT ON store.audit_seals TO tuermer_daemon;
 GRANT SELECT ON public.audit TO tuermer_daemon, tuermer_auditor;
+
+-- The sealed link table (privacy/vault.py says how it is sealed). No value here is readable without private keys of two people.
+CREATE TABLE store.link_tenants (
+    tenant text PRIMARY KEY,
+    key bytea NOT NULL                              -- deleted = every link of the tenant is shredded
+);
+CREATE TABLE store.link_slots (
+    slot bytea PRIMARY KEY,
+    tenant text NOT NULL,
+    epoch integer NOT NULL,                         -- days since 1970, 05:00 to 05:00
+    day date NOT NULL GENERATED ALWAYS AS (date '1970-01-01' + epoch) STORED,
+    groups text[] NOT NULL,                         -- any two of them together
+    made timestamptz NOT NULL
+);
+CREATE INDEX ON store.link_slots (tenant, epoch);
+CREATE TABLE store.link_keys (
+    slot bytea NOT NULL REFERENCES store.link_slots ON DELETE CASCADE,
+    tenant text NOT NULL,
+    holder text NOT NULL,                           -- fingerprint of the public key
+    name text NOT NULL,                             -- login
+    grp text NOT NULL,
+    sealed bytea NOT NULL,
+    PRIMARY KEY (slot, holder)
+);
+CREATE TABLE store.links (
+    tenant text NOT NULL,
+    epoch integer NOT NULL,
+    token text NOT NULL,
+    slot bytea NOT NULL,
+    tag bytea NOT NULL,
+    sealed bytea NOT NULL,
+    day date NOT NULL GENERATED ALWAYS AS (date '1970-01-01' + epoch) STORED,
+    PRIMARY KEY (tenant, epoch, token)
+);
+CREATE INDEX ON store.links USING brin (day);
+
+-- Who asked for the names of one incident, and what became of it. `handed` is sealed to the requester, `shown` under a code that
+-- only the requester has; both go when the time is up.
+CREATE TABLE store.openings (
+    id uuid PRIMARY KEY,
+    tenant text NOT NULL,
+    incident uuid NOT NULL,
+    case_number text NOT NULL,
+    reason text NOT NULL,
+    requester text NOT NULL,                        -- login
+    request bytea NOT NULL,                         -- what the requester signed, with what is asked for
+    signature bytea NOT NULL,
+    requested timestamptz NOT NULL,
+    break_glass boolean NOT NULL DEFAULT false,
+    state text NOT NULL DEFAULT 'asked' CHECK (state IN ('asked', 'approved', 'refused', 'expired')),
+    answered timestamptz,
+    answered_by text,
+    answer text,                                    -- why it was refused
+    answer_signature bytea,
+    expires timestamptz NOT NULL,                   -- of the request, once approved of the names
+    handed bytea,
+    shown bytea
+);
+CREATE INDEX ON store.openings (tenant, requested);
+CREATE TABLE store.opening_tokens (
+    opening uuid NOT NULL REFERENCES store.openings ON DELETE CASCADE,
+    tenant text NOT NULL,
+    epoch integer NOT NULL,
+    token text NOT NULL,
+    day date NOT NULL GENERATED ALWAYS AS (date '1970-01-01' + epoch) STORED,
+    PRIMARY KEY (opening, epoch, token)
+);
+CREATE INDEX ON store.opening_tokens (tenant, epoch, token);
+
+ALTER TABLE store.outbox DROP CONSTRAINT outbox_kind_check;
+ALTER TABLE store.outbox ADD CONSTRAINT outbox_kind_check CHECK (kind IN ('incident', 'digest', 'health', 'opening'));
+
+GRANT SELECT, INSERT, DELETE ON store.link_tenants, store.link_slots, store.link_keys, store.links TO tuermer_daemon;
+GRANT UPDATE (key) ON store.link_tenants TO tuermer_daemon; -- to lock the row while links are written
+GRANT SELECT, INSERT ON store.openings, store.opening_tokens TO tuermer_daemon;
+GRANT UPDATE (state, answered, answered_by, answer, answer_signature, expires, handed, shown) ON store.openings TO tuermer_daemon;
