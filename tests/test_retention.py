@@ -75,6 +75,14 @@ INSERT INTO store.annotations (tenant, id, created, updated, seen, outcome)
 INSERT INTO store.snapshots (shard, next, schema, bytes, saved, heard) VALUES
     ('stadt/x', 100, 's', 1, %(today)s, %(today)s), ('kurz/x', 100, 's', 1, %(today)s, %(today)s::timestamptz - interval '11 days');
 INSERT INTO store.snapshot_parts VALUES ('stadt/x', 0, 'x'), ('kurz/x', 0, 'x');
+INSERT INTO store.links (tenant, epoch, token, slot, tag, sealed)
+    SELECT tenant, (at AT TIME ZONE 'UTC')::date - 'epoch'::date, %(token)s, convert_to(id::text, 'UTF8'), 'x', 'x' FROM days;
+INSERT INTO store.link_slots (slot, tenant, epoch, groups, made) SELECT slot, tenant, epoch, '{a,b}', now() FROM store.links;
+INSERT INTO store.link_keys SELECT slot, tenant, 'h', 'meier', 'a', 'x' FROM store.link_slots;
+INSERT INTO store.openings (id, tenant, incident, case_number, reason, requester, request, signature, requested, expires)
+    SELECT gen_random_uuid(), tenant, id, '1', 'r', 'meier', 'x', 'x', at, at FROM days;
+INSERT INTO store.opening_tokens (opening, tenant, epoch, token)
+    SELECT id, tenant, (requested AT TIME ZONE 'UTC')::date - 'epoch'::date, %(token)s FROM store.openings;
 INSERT INTO store.inputs (shard, from_offset, kind, payload, created) SELECT shard, 50, 'verdict', '{}', at FROM days;
 """
 
@@ -117,12 +125,12 @@ def test_a_night_leaves_nothing_past_its_time_and_takes_nothing_before(year: Tes
     period = dict(year.rows("SELECT relation, period FROM store.keepings"))
     retention.night(daemon, PERIODS, NOW)
     after = left(year)
-    assert len(before) >= 13
+    assert len(before) >= 17
     for relation, by_tenant in before.items():
         for tenant, ages in by_tenant.items():
             days = PERIODS.of(tenant, str(period[relation]))
             # A table of days goes by the whole day: what began 30 days ago at 00:00 is past its time at 03:30.
-            whole = relation in ("evidence", "samples", "near_misses", "deciles", "digests", "reservoir")
+            whole = relation in ("evidence", "samples", "near_misses", "deciles", "digests", "reservoir", "links", "link_slots", "opening_tokens")
             kept = [age for age in ages if age < days or (age == days and not whole)]
             assert after.get(relation, {}).get(tenant, []) == kept, (relation, tenant)
 
@@ -142,7 +150,7 @@ def test_incidents_stay_longer_than_their_evidence_but_without_tokens_and_addres
 
 
 def test_no_token_older_than_the_evidence_is_in_any_table(year: TestDatabase, daemon: Database) -> None:
-    retention.night(daemon, Periods({**PERIODS.days, "evidence": 1, "incidents": 400}), NOW + 3 * DAY)
+    retention.night(daemon, Periods({**PERIODS.days, "evidence": 1, "links": 1, "incidents": 400}), NOW + 3 * DAY)
     tables = year.rows("SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'store'::regnamespace AND relkind IN ('r', 'p')")
     found = {name for (name,) in tables if year.rows(f"SELECT FROM {name} AS t WHERE t::text LIKE '%%{TOKEN}%%'")}  # noqa: S608 - names of ours
     assert found == set()
@@ -168,7 +176,7 @@ def test_each_run_is_recorded_and_signed(year: TestDatabase, daemon: Database) -
     key.public_key().verify(bytes(signature), retention.signed_text(str(document).encode()))  # type: ignore[arg-type] # rows are objects
     samples = next(line for line in record.deleted if (line.tenant, line.relation) == ("stadt", "samples"))
     assert samples.rows == sum(age >= 30 for age in AGES)
-    assert (samples.first, samples.last) == ("2025-10-16T00:00:00Z", "2026-10-02T00:00:00Z")
+    assert (samples.first, samples.last) == ("2025-10-04T00:00:00Z", "2026-10-02T00:00:00Z")
     assert year.rows("SELECT action, details FROM store.audit WHERE action = 'retention.run'") != []
 
 
@@ -182,10 +190,12 @@ def test_a_held_incident_is_kept_whole_until_the_hold_ends(year: TestDatabase, d
     number = holds.add(daemon, str(held), "AZ 12/26", "Strafanzeige", "meier", 100, NOW)
     count = (
         "SELECT (SELECT count(*) FROM store.evidence WHERE incident = i.id), (SELECT count(*) FROM store.samples WHERE incident = i.id),"
-        " (SELECT count(*) FROM store.outbox WHERE incident = i.id), entity_value FROM store.incidents AS i WHERE id = %s::uuid"
+        " (SELECT count(*) FROM store.outbox WHERE incident = i.id), entity_value,"
+        " (SELECT count(*) FROM store.links AS l WHERE l.token = i.entity_value AND l.tenant = i.tenant AND l.day = i.day)"
+        " FROM store.incidents AS i WHERE id = %s::uuid"
     )
     retention.night(daemon, PERIODS, NOW)
-    assert year.rows(count, held) == [(1, 1, 1, TOKEN)]
+    assert year.rows(count, held) == [(1, 1, 1, TOKEN, 1)]
     assert holds.end(daemon, number, "meier", NOW)
     retention.night(daemon, PERIODS, NOW)
     assert year.rows(count, held) == []
