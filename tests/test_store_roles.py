@@ -71,6 +71,16 @@ MATRIX = {
     "store.unread_slots":     (COUNTED,    NOTHING, NOTHING),
     "store.verdicts":         (WRITE_ONCE, NOTHING, NOTHING),
     "store.watched":          (WRITE_ONCE, NOTHING, NOTHING),
+    "public.audit":           (READ,       NOTHING, READ),
+    "store.audit":            (READ,       NOTHING, READ),
+    "store.audit_heads":      (READ,       NOTHING, READ),
+    "store.audit_seals":      (WRITE_ONCE, NOTHING, READ),
+    "store.link_keys":        (COUNTED,    NOTHING, NOTHING),
+    "store.link_slots":       (COUNTED,    NOTHING, NOTHING),
+    "store.link_tenants":     (COUNTED,    NOTHING, NOTHING),
+    "store.links":            (COUNTED,    NOTHING, NOTHING),
+    "store.opening_tokens":   (WRITE_ONCE, NOTHING, NOTHING),
+    "store.openings":         (WRITE_ONCE, NOTHING, NOTHING),
 }  # fmt: skip
 ROLES = ("tuermer_daemon", "tuermer_grafana", "tuermer_auditor")
 
@@ -88,6 +98,8 @@ COLUMNS = {
     "store.unread_slots": "records",
     "store.watched": "next",
     "store.ailments": "closed severity text title updated",
+    "store.link_tenants": "key",
+    "store.openings": "answer answer_signature answered answered_by expires handed shown state",
     "store.deciles": "counts",
     "store.learning": "ended ended_by",
     "store.maintenance": "withdrawn withdrawn_by",
