@@ -7,6 +7,7 @@ p = 1e-12 just above the largest value seen), up to a cap. Terms never fall when
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -129,6 +130,17 @@ def join(tails: list[Tail]) -> Tails:
     starts[1:] = np.cumsum([len(t.knots) for t in tails])
     numbers = np.array([(t.edge, t.base, t.shape, t.scale, t.cap) for t in tails], np.float64).T.copy()
     return Tails(starts, np.concatenate([t.knots for t in tails]), np.concatenate([t.terms for t in tails]), *numbers)
+
+
+def split(tails: Tails) -> list[Tail]:
+    """What `join` was given."""
+    return [
+        Tail(
+            tails.knots[a:b], tails.terms[a:b],
+            *(float(of[k]) for of in (tails.edge, tails.base, tails.shape, tails.scale, tails.cap)),
+        )
+        for k, (a, b) in enumerate(itertools.pairwise(tails.starts.tolist()))
+    ]  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)

@@ -26,6 +26,7 @@ HEAVIEST = 0.5
 # what was seen with share 2^-b is no rarer than that (1 / ln 2 bits to an e-fold); a quarter more of an amount is no e-fold
 # rarer (five denies where the city has three), nor a third of a doubling more of a growth (ssh_host_d_2016: 1.5, the city 0.9).
 NARROWEST = {"bits": 1.4427, "log2": 0.3, "plain": 0.3}
+MOST_FITTED = 1 << 16  # rows that forests are grown from: 100 trees of 256 rows draw no more than 25,600
 LIBRARIES = ("numpy", "scikit-learn", "pyod", "scipy")
 
 
@@ -41,11 +42,17 @@ class Trained:
 
 
 def train(
-    table: ModelTable, X_train: ArrayLike, X_calibration: ArrayLike, seed: int | None = None, entities: NDArray[Any] | None = None
+    table: ModelTable,
+    X_train: ArrayLike,
+    X_calibration: ArrayLike,
+    seed: int | None = None,
+    entities: NDArray[Any] | None = None,
+    doubted: NDArray[np.bool_] | None = None,
 ) -> Trained:
     """A detector for the table from honest rows (n, F), finite; no entity should stand in both halves.
 
-    `entities` (n) says whose the calibration rows are; without it each row is its own.
+    `entities` (n) says whose the calibration rows are; without it each row is its own. `doubted` (n) says which training rows may
+    be an attacker's who wants to be learnt: the oddest of these are left out of the tails, too, not only of the forests.
 
     Raises ValueError when there are under 100 rows in either half.
     """
@@ -55,14 +62,19 @@ def train(
     clamped = np.clip(fitted_on, usual.floor, usual.ceiling)
     members = tuple(_member(table, theme, clamped, seed) for theme in table.speakers)
     blocks = np.arange(len(held_back)) if entities is None else entities
-    detector = _with_tails(table, members, usual, clamped, held_back, blocks)
+    kept = clamped if doubted is None else clamped[_believed(table, clamped, doubted, seed)]
+    detector = _with_tails(table, members, usual, kept, held_back, blocks)
     about = {
         "rows": {"training": len(fitted_on), "calibration": len(held_back)},
         "forest": {"trees": table.forest.trees, "samples": table.forest.samples, "trim": table.forest.trim, "seed": seed},
-        "libraries": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+        "libraries": _libraries(),
         "calibration": _calibration(detector, held_back),
     }
     return Trained(detector, about)
+
+
+def _libraries() -> dict[str, str]:
+    return {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
 
 
 def capped(entities: NDArray[Any], most: int, seed: int = 0) -> NDArray[np.int64]:
@@ -116,8 +128,29 @@ def _spread(values: F64) -> float:
     return wide or float(values.std()) or 1.0
 
 
+def recalibrated(table: ModelTable, detector: Detector, X_calibration: ArrayLike, entities: NDArray[Any]) -> Trained:
+    """The same forests and tails with another calibration, from honest rows (n, F) of `entities` (n)."""
+    held_back = _rows(table, X_calibration)
+    old = tails.split(detector.tails)[:-2]
+    parts = [*old, *(_calibrated(variant, held_back, entities) for variant in (detector, detector.without_forest()))]
+    found = replace(detector, tails=tails.join(parts), model_id="")
+    return Trained(
+        found, {"rows": {"calibration": len(held_back)}, "libraries": _libraries(), "calibration": _calibration(found, held_back)}
+    )
+
+
+def _believed(table: ModelTable, clamped: F64, doubted: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
+    """Rows without the oddest of the doubted ones, by the insertion-aware score of a forest over all features."""
+    score = _forest(table, clamped, seed).score(clamped)
+    limit = np.quantile(score[doubted], 1.0 - table.forest.trim) if doubted.any() else np.inf
+    believed: NDArray[np.bool_] = ~doubted | (score <= limit)
+    return believed
+
+
 def _forest(table: ModelTable, rows: F64, seed: int) -> Forest:
     """Fit, leave out the oddest rows by the insertion-aware score, fit again (detection.md 2.3)."""
+    if len(rows) > MOST_FITTED:
+        rows = rows[np.sort(np.random.default_rng(seed).choice(len(rows), MOST_FITTED, replace=False))]
     first = fit(rows, table.forest.trees, table.forest.samples, seed)
     keep = np.argsort(first.score(rows), kind="stable")[: round(len(rows) * (1.0 - table.forest.trim))]
     return fit(rows[np.sort(keep)], table.forest.trees, table.forest.samples, seed)
@@ -135,10 +168,13 @@ def _with_tails(
     raw = detector.raw_members(clamped)
     parts += [tails.of_sample(scores, top=_top(len(clamped)), heaviest=HEAVIEST, cap=MEMBER_CAP) for scores in raw]
     detector = replace(detector, tails=tails.join([*parts, *[tails.NONE] * 2]))
-    for variant in (detector, detector.without_forest()):
-        judged = variant.forests or any(member.forest is None for member in members)
-        parts.append(_conformal(variant.strength(held_back)[0], entities) if judged else tails.NONE)
+    parts += [_calibrated(variant, held_back, entities) for variant in (detector, detector.without_forest())]
     return replace(detector, tails=tails.join(parts), model_id="")
+
+
+def _calibrated(variant: Detector, held_back: F64, entities: NDArray[Any]) -> tails.Tail:
+    judged = variant.forests or any(member.forest is None for member in variant.members)
+    return _conformal(variant.strength(held_back)[0], entities) if judged else tails.NONE
 
 
 def _feature_tails(feature: Feature, values: F64) -> tuple[tails.Tail, tails.Tail]:
