@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from detector.desksections import Page, Person, Receiver
 from detector.grafanasections import Grafana, Links
+from detector.retentionsections import Retention, Tenant
 from detector.sections import Audit, Keyholder, Opening, Training, doc
 from detector.sentence import Sentence
 
@@ -124,6 +125,10 @@ class Privacy(Struct, frozen=True, forbid_unknown_fields=True):
         str, doc("CSV without header: other name, account [, tenant]; where Entra and Windows name a person differently")
     ] = ""
     domains: Annotated[list[str], doc("own login domains: name@domain and host.domain count as name and host")] = []
+    pack: Annotated[
+        str, doc("policy pack: neutral, nds-landesdatennetz, nrw-kommune or provider; it sets and locks values; empty = none")
+    ] = ""
+    agreement: Annotated[str, doc("number of the works agreement, for the privacy report")] = ""
     dead_letter_public_key: Annotated[str, doc("unreadable records are sealed to it; empty = they are not kept at all")] = ""
 
 
@@ -216,11 +221,13 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     people: list[Person] = []
     receivers: list[Receiver] = []
     keyholders: list[Keyholder] = []
+    tenants: list[Tenant] = []
     kafka: Kafka | None = None
     database: Database = Database()
     privacy: Privacy = Privacy()
     opening: Opening = Opening()
     audit: Audit = Audit()
+    retention: Retention = Retention()
     training: Training = Training()
     enrichment: Enrichment = Enrichment()
     page: Page = Page()

@@ -26,7 +26,7 @@ from msgspec.inspect import (
     type_info,
 )
 
-from detector import configcheck, deskcheck, grafanacheck, grafanasections
+from detector import configcheck, deskcheck, grafanacheck, grafanasections, packs
 from detector.config import Config, ConfigError
 from detector.configcheck import Role
 
@@ -51,7 +51,8 @@ def load(path: Path, environ: Mapping[str, str] = os.environ, role: Role = "all"
     """
     for sentence in _troubles(path, environ, role):
         raise ConfigError(f"{path.name}: {sentence}")
-    return _absolute(msgspec.convert(tomllib.loads(path.read_text("utf-8")), Config), path.absolute().parent)
+    raw = packs.filled(tomllib.loads(path.read_text("utf-8")))
+    return _absolute(msgspec.convert(raw, Config), path.absolute().parent)
 
 
 def secret(env_name: str, file: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -72,7 +73,8 @@ def _troubles(path: Path, environ: Mapping[str, str], role: Role) -> Iterator[st
         yield f"cannot be read: {error.strerror if isinstance(error, OSError) else error}"
         return
     yield from _shape(raw, type_info(Config), "")
-    config = _absolute(msgspec.convert(raw, Config), path.absolute().parent)
+    config = _absolute(msgspec.convert(packs.filled(raw), Config), path.absolute().parent)
+    yield from packs.contradictions(config)
     yield from configcheck.contradictions(config)
     yield from configcheck.missing(config, environ, role)
     yield from grafanacheck.contradictions(config)

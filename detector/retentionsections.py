@@ -29,8 +29,8 @@ class Tenant(Struct, frozen=True, forbid_unknown_fields=True):
     pack: Annotated[str, doc("policy pack of this tenant")] = ""
     agreement: Annotated[str, doc("number of its works agreement")] = ""
     per_day: Annotated[int, doc("notifications per day, urgent ones not counted", ge=0, le=20)] = 0
-    evidence: Annotated[int, doc("days, see [retention]", ge=0, le=365)] = 0
-    links: Annotated[int, doc("days", ge=0, le=365)] = 0
-    incidents: Annotated[int, doc("days", ge=0, le=3650)] = 0
-    training: Annotated[int, doc("days", ge=0, le=365)] = 0
-    audit: Annotated[int, doc("days", ge=0, le=3650)] = 0
+    evidence: Annotated[int, doc("days, as retention.evidence", ge=0, le=365)] = 0
+    links: Annotated[int, doc("days, as retention.links", ge=0, le=365)] = 0
+    incidents: Annotated[int, doc("days, as retention.incidents", ge=0, le=3650)] = 0
+    training: Annotated[int, doc("days, as retention.training", ge=0, le=365)] = 0
+    audit: Annotated[int, doc("days, as retention.audit", ge=0, le=3650)] = 0

@@ -41,11 +41,13 @@ SELECT store.make_day((at AT TIME ZONE 'UTC')::date) FROM days;
 INSERT INTO store.incidents (id, day, shard, tenant, site, model, model_id, family, entity_kind, entity_value, techniques, opened,
     closes_at, p_value, score, opening_severity, urgent, title, counterfactual, reasons, recorded, updated, severity, worst_p, worst_score,
     events, got_in, episode_opened, episode_events)
-SELECT id, (at AT TIME ZONE 'UTC')::date, shard, tenant, 'x', 'auth-user', 'm', 'f', 'user.name', %(token)s, '{}', at, at, 0.1, 1, 'low', false,
+SELECT id, (at AT TIME ZONE 'UTC')::date, shard, tenant, 'x', 'auth-user', 'm', 'f', 'user.name', %(token)s, '{}', at, at, 0.1, 1, 'low',
+    false,
     jsonb_build_object('de', 'Konto ' || %(token)s || ' von 203.0.113.7'), '{}',
     jsonb_build_array(jsonb_build_object('feature', 'hour', 'text', jsonb_build_object('de', %(token)s || ' um 12:30:45'))), at, at, 'low',
     0.1, 1, 1, 'no', at, 1 FROM days;
-INSERT INTO store.episodes SELECT i.id, 1, i.day, i.opened, i.closes_at, i.model, i.model_id, 0.1, 1, i.reasons, '{}', i.updated, 0.1, 1, 1, 'no'
+INSERT INTO store.episodes
+    SELECT i.id, 1, i.day, i.opened, i.closes_at, i.model, i.model_id, 0.1, 1, i.reasons, '{}', i.updated, 0.1, 1, 1, 'no'
     FROM store.incidents AS i;
 INSERT INTO store.evidence (day, incident, field, value, events, first, last)
     SELECT i.day, i.id, 'user.name', %(token)s, 1, i.opened, i.opened FROM store.incidents AS i;
@@ -54,8 +56,8 @@ INSERT INTO store.samples (day, incident, time, topic, partition, position, fiel
 INSERT INTO store.outbox (id, incident, tenant, created, payload)
     SELECT i.id || '/1', i.id, i.tenant, i.opened, '{"title": "u-0123456789abcdef"}' FROM store.incidents AS i;
 INSERT INTO store.deliveries SELECT o.id, 'mail', o.created FROM store.outbox AS o;
-INSERT INTO store.near_misses SELECT shard, (at AT TIME ZONE 'UTC')::date, 'm', 'user.name', 1, %(token)s, 'f', 'm', at, 0.1, 1, 2, '{}', '{}', '[]'
-    FROM days;
+INSERT INTO store.near_misses
+    SELECT shard, (at AT TIME ZONE 'UTC')::date, 'm', 'user.name', 1, %(token)s, 'f', 'm', at, 0.1, 1, 2, '{}', '{}', '[]' FROM days;
 INSERT INTO store.deciles SELECT shard, (at AT TIME ZONE 'UTC')::date, 'm', '{0,0,0,0,0,0,0,0,0,0}' FROM days;
 INSERT INTO store.digests SELECT tenant, (at AT TIME ZONE 'UTC')::date, at, '{}' FROM days;
 INSERT INTO store.suppressions (key, tenant, field, value, technique, signature, author, reason, created, expires, ends_with_epoch)
@@ -112,7 +114,7 @@ def left(database: TestDatabase) -> dict[str, dict[str, list[int]]]:
         elif how != "rows" or whose == "''":
             continue
         rows = database.rows(
-            f"SELECT {whose}, %s::date - (({moment})::timestamptz AT TIME ZONE 'UTC')::date FROM store.{relation} AS t ORDER BY 2",  # noqa: S608 - ours
+            f"SELECT {whose}, %s::date - (({moment})::timestamptz AT TIME ZONE 'UTC')::date FROM store.{relation} AS t ORDER BY 2",
             TODAY,
         )
         for tenant, age in rows:
@@ -122,15 +124,25 @@ def left(database: TestDatabase) -> dict[str, dict[str, list[int]]]:
 
 def test_a_night_leaves_nothing_past_its_time_and_takes_nothing_before(year: TestDatabase, daemon: Database) -> None:
     before = left(year)
-    period = dict(year.rows("SELECT relation, period FROM store.keepings"))
+    period = {relation: str(key) for relation, key in year.rows("SELECT relation, period FROM store.keepings")}
     retention.night(daemon, PERIODS, NOW)
     after = left(year)
     assert len(before) >= 17
     for relation, by_tenant in before.items():
         for tenant, ages in by_tenant.items():
-            days = PERIODS.of(tenant, str(period[relation]))
+            days = PERIODS.of(tenant, period[relation])
             # A table of days goes by the whole day: what began 30 days ago at 00:00 is past its time at 03:30.
-            whole = relation in ("evidence", "samples", "near_misses", "deciles", "digests", "reservoir", "links", "link_slots", "opening_tokens")
+            whole = relation in (
+                "evidence",
+                "samples",
+                "near_misses",
+                "deciles",
+                "digests",
+                "reservoir",
+                "links",
+                "link_slots",
+                "opening_tokens",
+            )
             kept = [age for age in ages if age < days or (age == days and not whole)]
             assert after.get(relation, {}).get(tenant, []) == kept, (relation, tenant)
 
@@ -152,7 +164,7 @@ def test_incidents_stay_longer_than_their_evidence_but_without_tokens_and_addres
 def test_no_token_older_than_the_evidence_is_in_any_table(year: TestDatabase, daemon: Database) -> None:
     retention.night(daemon, Periods({**PERIODS.days, "evidence": 1, "links": 1, "incidents": 400}), NOW + 3 * DAY)
     tables = year.rows("SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'store'::regnamespace AND relkind IN ('r', 'p')")
-    found = {name for (name,) in tables if year.rows(f"SELECT FROM {name} AS t WHERE t::text LIKE '%%{TOKEN}%%'")}  # noqa: S608 - names of ours
+    found = {name for (name,) in tables if year.rows(f"SELECT FROM {name} AS t WHERE t::text LIKE '%%{TOKEN}%%'")}
     assert found == set()
 
 
@@ -173,7 +185,8 @@ def test_each_run_is_recorded_and_signed(year: TestDatabase, daemon: Database) -
     key = Ed25519PrivateKey.generate()
     record = retention.night(daemon, PERIODS, NOW, key)
     ((document, signature),) = year.rows("SELECT document, signature FROM store.deletion_runs")
-    key.public_key().verify(bytes(signature), retention.signed_text(str(document).encode()))  # type: ignore[arg-type] # rows are objects
+    assert isinstance(signature, bytes)
+    key.public_key().verify(signature, retention.signed_text(str(document).encode()))
     samples = next(line for line in record.deleted if (line.tenant, line.relation) == ("stadt", "samples"))
     assert samples.rows == sum(age >= 30 for age in AGES)
     assert (samples.first, samples.last) == ("2025-10-04T00:00:00Z", "2026-10-02T00:00:00Z")

@@ -17,9 +17,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = (
     ("sentence",),
     ("sections",),
-    ("grafanasections", "desksections"),
+    ("grafanasections", "desksections", "retentionsections"),
     ("records", "config", "logs"),
-    ("configcheck",),
+    ("configcheck", "packs"),
     ("grafanacheck", "deskcheck"),
     ("configload",),
     ("sources",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from detector.config import Config
@@ -23,12 +23,18 @@ class Policy:
     learning_days: int = 14
     zones: Mapping[str, str] = field(default_factory=dict)  # by tenant
     digest_at: int = 7 * 60 + 30  # minutes after local midnight
+    budgets: Mapping[str, int] = field(default_factory=dict)  # `per_day` of tenants that have their own
 
     @classmethod
     def of(cls, config: Config) -> Policy:
         hour, minute = (int(part) for part in config.budget.digest_at.split(":"))
         zones = {topic.tenant: topic.timezone for topic in reversed(config.topics)}  # the first topic of a tenant speaks for it
-        return cls(config.budget.per_day, config.budget.learning_days, zones, 60 * hour + minute)
+        budgets = {entry.name: entry.per_day for entry in config.tenants if entry.per_day > 0}
+        return cls(config.budget.per_day, config.budget.learning_days, zones, 60 * hour + minute, budgets)
+
+    def of_tenant(self, tenant: str) -> Policy:
+        """The same with the tenant's own budget, if it has one."""
+        return replace(self, per_day=self.budgets[tenant]) if tenant in self.budgets else self
 
     def zone(self, tenant: str) -> str:
         return self.zones.get(tenant, ZONE)

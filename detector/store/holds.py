@@ -38,7 +38,8 @@ def end(database: Database, number: int, author: str, now: int) -> bool:
     """Whether there was such a hold in force; what it kept goes the next night if its time is up."""
     with database.transaction() as connection:
         row = connection.execute(
-            "UPDATE store.holds SET ended = %s, ended_by = %s WHERE id = %s AND ended IS NULL AND expires > %s RETURNING tenant, incident::text",
+            "UPDATE store.holds SET ended = %s, ended_by = %s WHERE id = %s AND ended IS NULL AND expires > %s"
+            " RETURNING tenant, incident::text",
             (moment(now), clean(author), number, moment(now)),
         ).fetchone()
         if row is not None:

@@ -102,7 +102,7 @@ def decide_all(connection: Connection, tenant: str, changes: Changes, now: int, 
     back = _held_back(connection, [incident.id for incident in changes.updated if incident.id not in wishes])
     if not changes.notify and not back:
         return ()
-    desk = Desk.open(connection, tenant, policy, now)
+    desk = Desk.open(connection, tenant, policy.of_tenant(tenant), now)
     opened = {incident.id for incident in changes.opened}
     ids = [*changes.notify, *back]
     openings, pasts = _openings(connection, ids), _pasts(connection, ids)

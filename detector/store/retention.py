@@ -112,7 +112,7 @@ def _tenant(database: Database, tenant: str, periods: Periods, now: int, run: in
     evidence = periods.of(tenant, "evidence")
     for function in ("store.redact", "store.forget_states"):
         with database.transaction() as connection:
-            connection.execute(f"SELECT {function}(%s, %s, %s, %s)".encode(), (tenant, evidence, at, run))  # noqa: S608 - names of ours
+            connection.execute(f"SELECT {function}(%s, %s, %s, %s)".encode(), (tenant, evidence, at, run))
     for relation, period in _rules(database):
         with database.transaction() as connection:
             connection.execute("SELECT store.forget(%s, %s, %s, %s, %s)", (relation, tenant, periods.of(tenant, period), at, run))
@@ -158,7 +158,8 @@ def _record(connection: Connection, run: int, elsewhere: list[Deleted], now: int
     ).fetchall()
     began = connection.execute("SELECT began FROM store.deletion_runs WHERE id = %s", (run,)).fetchone()
     holds = connection.execute("SELECT count(*) FROM store.holds WHERE ended IS NULL AND expires > %s", (moment(now),)).fetchone()
-    assert began is not None and holds is not None
+    assert began is not None
+    assert holds is not None
     deleted = [Deleted(row[0], row[1], row[2], _iso(row[3]), _iso(row[4]), str(_iso(row[5]))) for row in rows]
     return Record(run, str(_iso(began[0])), str(_iso(moment(now))), deleted + elsewhere, holds[0])
 
