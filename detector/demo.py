@@ -30,8 +30,11 @@ from detector.privacy.keys import FileKeyring, new_privacy
 from detector.scorer import LocalScorer
 from detector.simulate import City
 from detector.store import Store
+from detector.store.book import Book
 from detector.store.opening import Opened, open_database
 from detector.store.reading import Reader
+from detector.web.access import Access, Person, digest_of, new_token
+from detector.web.desk import GROUP
 from detector.web.metrics import Metrics
 from detector.web.page import Probes, application, check_listen
 from detector.web.server import Page
@@ -63,6 +66,7 @@ class Demo:
     console: Console
     stop: threading.Event
     metrics: Metrics
+    token: str  # of the page's login, made anew at every start
     shown: dict[str, str] = field(default_factory=dict)  # incident id -> severity as last printed
 
     @classmethod
@@ -89,10 +93,13 @@ class Demo:
             )
             reader = Reader(opened.reader_url)
             probes = Probes(lambda: None, lambda: None, metrics.text)
-            page = Page(application(reader, probes, language), *check_listen(listen))
+            token, book = new_token(), Book(opened.daemon_url)
+            undo.callback(book.close)
+            access = Access({digest_of(token): Person("demo", frozenset({GROUP}))}, public=True)
+            page = Page(application(reader, probes, language, access=access, book=book), *check_listen(listen))
             scorer = LocalScorer(core(config), tools, "simulated-city")
             undo.pop_all()
-        return cls(city, keyring, router(config, keyring), opened, reader, scorer, page, language, console, stop, metrics)
+        return cls(city, keyring, router(config, keyring), opened, reader, scorer, page, language, console, stop, metrics, token)
 
     def run(self) -> None:
         """Until Ctrl-C or SIGTERM."""
@@ -100,7 +107,8 @@ class Demo:
             signal.signal(name, lambda *_: self.stop.set())
         try:
             self.page.start()
-            self.console.print(f"{_GREETING[self.language]} {self.page.url}\n")
+            self.console.print(f"{_GREETING[self.language]} {self.page.url}")
+            self.console.print(f"{_JUDGING[self.language]} {self.page.url}login?lang={self.language}  {self.token}\n", markup=False)
             with contextlib.suppress(Stopped):
                 self._show()
                 while not self.stop.is_set():
@@ -158,6 +166,10 @@ _COMPILING = {
 _GREETING = {
     "de": "Türmer beobachtet eine simulierte Stadt. Seite:",
     "en": "Türmer is watching a simulated city. Page:",
+}
+_JUDGING = {
+    "de": "Lesen geht ohne Anmeldung; wer urteilen will, meldet sich mit diesem Zugangswort an (es gilt bis zum Ende dieses Laufs):",
+    "en": "Reading needs no login; to give verdicts, log in with this token (it is valid until this run ends):",
 }
 _GOODBYE = {
     "de": "\nBeendet. Der nächste Start geht hier weiter.",

@@ -34,6 +34,7 @@ from detector.records import Place
 from detector.sentence import Sentence
 from detector.sources.client import ensure_topics, reachable
 from detector.store import Applied, Away, Database, Reader, Store, ailments, open_database
+from detector.store.book import Book
 from detector.store.digests import DigestChore
 from detector.store.guide import keep_guidance
 from detector.store.pulse import Figures, PulseChore
@@ -41,6 +42,7 @@ from detector.watch import beside, watching
 from detector.web.metrics import Metrics
 from detector.web.page import Probes, application, check_listen
 from detector.web.server import Page
+from detector.web.serving import page_of
 
 Role = Literal["all", "route", "score"]
 GRACE = 30.0  # s a role has to finish its batch after SIGTERM
@@ -61,7 +63,10 @@ def run_role(path: Path, role: Role, environ: Mapping[str, str], *, accept_gap: 
     configure(config.logs.format, config.logs.level)
     reachable(config.kafka)
     if role == "all":
-        sys.stdout.write(f"Türmer runs. Page: http://{config.page.listen}/  Metrics: /metrics there and at {config.page.route_listen}\n")
+        scheme = "http" if config.page.cert_file == "" else "https"
+        sys.stdout.write(
+            f"Türmer runs. Page: {scheme}://{config.page.listen}/  Metrics: /metrics there and at {config.page.route_listen}\n"
+        )
         sys.stdout.flush()
         _supervise(path, accept_gap)
         return
@@ -133,8 +138,12 @@ def _serving(page: Page) -> Iterator[None]:
 class _NoIncidents:
     """ROUTE has no database and nothing to list."""
 
-    def list_incidents(self, limit: int, tenant: str | None = None) -> list[Any]:
-        del limit, tenant
+    def narrowed(self, tenants: frozenset[str] | None) -> _NoIncidents:
+        del tenants
+        return self
+
+    def list_incidents(self, limit: int, tenant: str | None = None, status: str | None = None) -> list[Any]:
+        del limit, tenant, status
         return []
 
     def ailments(self) -> list[Any]:
@@ -174,7 +183,9 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
         metrics, pulse, judge = Metrics(), Pulse(), core(config)
         reader = Reader(opened.reader_url)
         probes = Probes(pulse.healthy, lambda: pulse.ready() or _database_answers(reader), metrics.text)
-        stack.enter_context(_serving(Page(application(reader, probes, config.language), *check_listen(config.page.listen))))
+        book = Book(opened.daemon_url)
+        stack.callback(book.close)
+        stack.enter_context(_serving(page_of(config, reader, book, probes)))
         consumer = stack.enter_context(contextlib.closing(scorer.consumer(kafka)))
         sender = stack.enter_context(contextlib.closing(alerts.producer(kafka)))
         loop = scorer.Scorer(consumer, kafka.events_topic, judge, _tools(config, opened.daemon_url, stop, metrics, accept_gap))

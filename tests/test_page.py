@@ -23,6 +23,7 @@ INCIDENT: dict[str, Any] = {
     "volume": 10_000.0, "chance_days": 2.0, "spread": 12, "critical": False,
     "episode": 12, "episode_opened": "2026-11-20T02:14:00+00:00", "episode_events": 412, "usual_low": 300, "usual_high": 900,
     "learning": False, "maintenance": None, "notification": "sent", "why": "budget", "suppression": None,
+    "verdict": None, "verdict_by": None, "verdict_at": None, "work_by": None, "work_until": None, "ticket": None, "owner": None,
     "evidence": [{"field": "source.ip", "value": f"198.51.100.{n}", "events": n + 1, "first": "2026-11-20T02:14:00+00:00",
                   "last": "2026-11-20T02:20:00+00:00"} for n in range(10, 60)],
     "evidence_rest": {"source.ip": 10},
@@ -58,7 +59,10 @@ class Shelf:
     def ailments(self) -> Sequence[Json]:
         return self.unwell
 
-    def list_incidents(self, limit: int, tenant: str | None = None) -> Sequence[Json]:
+    def narrowed(self, tenants: frozenset[str] | None) -> Shelf:
+        return self
+
+    def list_incidents(self, limit: int, tenant: str | None = None, status: str | None = None) -> Sequence[Json]:
         if self.down:
             raise Away("gone")
         return self.rows[:limit]

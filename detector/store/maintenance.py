@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from detector.judge.windows import BACK, Window
-from detector.store.database import Database, moment
+from detector.store.database import Connection, Database, clean, moment
 
 
 def follow(database: Database, windows: Sequence[Window], now: int) -> int:
@@ -44,3 +44,29 @@ _WANTED = (
     "unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[]) "
     "AS w (tenant, site, entity, name, begins, ends)"
 )
+
+
+def add(connection: Connection, window: Window, author: str, now: int) -> int | None:
+    """A window that a person enters; its id, or None where the very same is there already. `now` in µs."""
+    row = connection.execute(
+        """
+        INSERT INTO store.maintenance AS m (tenant, site, entity, name, begins, ends, added, author) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (tenant, site, entity, name, begins, ends) DO UPDATE SET withdrawn = NULL, withdrawn_by = '' WHERE m.withdrawn IS NOT NULL
+        RETURNING id
+        """,
+        (
+            window.tenant, window.site, clean(window.like), clean(window.name), moment(window.begins), moment(window.ends), moment(now),
+            clean(author),
+        ),
+    ).fetchone()  # fmt: skip
+    return None if row is None else int(row[0])
+
+
+def withdraw(connection: Connection, id_: int, author: str, now: int, tenants: Collection[str] | None) -> str | None:
+    """Takes back a window that a person entered; its tenant, or None where there is none such (among `tenants`)."""
+    row = connection.execute(
+        "UPDATE store.maintenance SET withdrawn = %s, withdrawn_by = %s "
+        "WHERE id = %s AND withdrawn IS NULL AND author <> '' AND (%s::text[] IS NULL OR tenant = ANY(%s::text[])) RETURNING tenant",
+        (moment(now), clean(author), id_, *(2 * [None if tenants is None else list(tenants)])),
+    ).fetchone()
+    return None if row is None else str(row[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from datetime import UTC, datetime
 from typing import Any
@@ -10,11 +11,13 @@ from psycopg.rows import dict_row
 
 from detector.config import CANARY
 from detector.store.database import Database
+from detector.store.tenancy import narrow
 
 SHORT = (
     "id, tenant, site, model, model_id, family, status, severity, opened, updated, closes_at, entity, techniques, title, "
     "p_value, one_in, score, worst_p, worst_score, events, got_in, urgent, notification, reasons, counterfactual, volume, chance_days, "
-    "critical, spread, episode, episode_opened, episode_events, usual_low, usual_high, learning, maintenance, why, suppression"
+    "critical, spread, episode, episode_opened, episode_events, usual_low, usual_high, learning, maintenance, why, suppression, "
+    "until, verdict, verdict_by, verdict_at, work_by, work_until, ticket, owner, signature"
 )
 NEAREST = 10  # related incidents of one, those that share most
 CHAIN, STEPS, WIDTH = 20, 3, 3  # incidents in a chain; steps away; how many of each step are followed further
@@ -41,13 +44,25 @@ class Reader:
     def __init__(self, conninfo: str) -> None:
         self._database = Database(conninfo)
         self._lock = threading.Lock()
+        self._tenants: frozenset[str] | None = None
+
+    def narrowed(self, tenants: frozenset[str] | None) -> Reader:
+        """The same connection, for the rows of these tenants; None: all."""
+        if tenants is None:
+            return self
+        other = copy.copy(self)
+        other._tenants = tenants
+        return other
 
     def list_incidents(self, limit: int = 100, tenant: str | None = None, status: str | None = None) -> list[Document]:
-        """What began last first, as design section 9 has incidents but without evidence; the tenant of rehearsals only if asked for."""
+        """What began last first, as design section 9 has incidents but without evidence; the tenant of rehearsals only if asked for.
+
+        `status`: one of the view's, or `current`: what is not over.
+        """
         sql = f"""
             SELECT {SHORT} FROM public.incidents
             WHERE CASE WHEN %(tenant)s::text IS NULL THEN tenant <> %(canary)s ELSE tenant = %(tenant)s END
-                AND (%(status)s::text IS NULL OR status = %(status)s)
+                AND (%(status)s::text IS NULL OR status = %(status)s OR (%(status)s = 'current' AND until > now()))
             ORDER BY episode_opened DESC, id LIMIT %(limit)s
         """  # noqa: S608 - the columns are a constant of ours
         return self._rows(sql, {"tenant": tenant, "status": status, "limit": limit, "canary": CANARY.tenant})
@@ -111,6 +126,7 @@ class Reader:
 
     def _rows(self, sql: str, arguments: dict[str, object]) -> list[Document]:
         with self._lock, self._database.transaction() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            narrow(connection, self._tenants)
             rows = cursor.execute(sql.encode(), arguments).fetchall()
         return [{name: _plain(name, value) for name, value in row.items()} for row in rows]
 

@@ -115,7 +115,7 @@ def scope(connection: Connection, incident: str) -> Given | None:
     if urgent or (family == "credential-access" and got_in == "yes"):
         raise SuppressionError("a success after failures is never suppressed")
     observed = {reason["feature"]: abs(reason["observed"] - reason["usual"]) for reason in reasons}
-    return Given(tenant, suppress.NAMED.get(kind, kind), value, "", "", family, tuple(sorted(observed)), seen=Seen(score, observed))
+    return Given(tenant, suppress.NAMED.get(str(kind), str(kind)), value, "", "", family, tuple(sorted(observed)), seen=Seen(score, observed))
 
 
 def end(database: Database, id_: int, author: str, now: int) -> bool:

@@ -1,54 +1,46 @@
-"""The daemon's page: a list of incidents, one incident with its reasons and evidence, health and metrics.
+"""The daemon's page: incidents with their reasons and evidence, what people decide about them, health and metrics.
 
-No script, no cookie, nothing from other hosts; it reads and never writes. There is no login, so it listens on
-loopback only (`check_listen`); a reverse proxy with the organisation's login belongs in front of it elsewhere.
+No script, nothing from other hosts. Without people in the configuration it is for reading, on this machine only (`check_listen`).
 """
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
 
-import jinja2
-from markupsafe import Markup, escape
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from detector.judge.families import SEVERITY_RULE
+from detector.deskcheck import is_loopback
 from detector.store.database import Away
-from detector.web import story
-from detector.web.words import WORDS
+from detector.web import desk, story
+from detector.web.access import Access, digest_of, guarded
+from detector.web.desk import Book
+from detector.web.login import login_pages
+from detector.web.moments import number, when
+from detector.web.site import HERE, Section, Site
 
-HERE = Path(__file__).parent
-BERLIN = ZoneInfo("Europe/Berlin")
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-}
-MARKS = {"low": "○", "medium": "◐", "high": "●", "critical": "▲"}  # a shape beside the word: never by colour alone
+__all__ = ["Access", "Incidents", "Probes", "Section", "Site", "application", "check_listen", "number", "when"]
 
 Json = Mapping[str, Any]
+LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Incidents(Protocol):
     """What the page reads. Each raises Away while the database does not answer; the next request asks again."""
 
-    def list_incidents(self, limit: int, tenant: str | None = None) -> Sequence[Json]: ...
+    def narrowed(self, tenants: frozenset[str] | None) -> Incidents:
+        """The same for the rows of these tenants; None: all."""
+        ...
+
+    def list_incidents(self, limit: int, tenant: str | None = None, status: str | None = None) -> Sequence[Json]: ...
 
     def ailments(self) -> Sequence[Json]: ...
 
@@ -66,123 +58,93 @@ class Probes:
     metrics: Callable[[], bytes]
 
 
-def check_listen(listen: str) -> tuple[str, int]:
-    """Host and port of `page.listen`; ValueError unless it is a loopback address."""
+def check_listen(listen: str, *, guarded_by_tls: bool = False) -> tuple[str, int]:
+    """Host and port of `page.listen`; ValueError unless it is a loopback address, or TLS and logins stand before it."""
     host, _, port = listen.rpartition(":")
     host = host.strip("[]")
-    if not port.isdigit() or not (host == "localhost" or _loopback(host)):
-        raise ValueError(
-            f'page.listen = "{listen}": the page has no login and listens on loopback only; write 127.0.0.1:8765 and put a proxy before it'
-        )
+    if not port.isdigit() or not (guarded_by_tls or is_loopback(host)):
+        raise ValueError(f'page.listen = "{listen}": without TLS and logins the page listens on loopback only; write 127.0.0.1:8765')
     return host, int(port)
 
 
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-SHAPES = {"de": "%d.%m.%Y %H:%M:%S", "en": "%d %b %Y %H:%M:%S"}
-
-
-def when(moment: str | datetime | None, language: str = "de") -> str:
-    """A time as people here read it, in local time."""
-    if moment is None:
-        return ""
-    parsed = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return parsed.astimezone(BERLIN).strftime(SHAPES[language])
-
-
-def brief(moment: str | datetime | None, language: str = "de") -> str:
-    """A time of this year without its seconds, for lists."""
-    return when(moment, language)[:-3].replace(datetime.now(BERLIN).strftime(" %Y" if language == "en" else "%Y"), "")
-
-
-def number(value: float | None, language: str = "de") -> str:
-    """Three significant digits, or whole with separators; German writes 1.234 and 0,5."""
-    if value is None:
-        return ""
-    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return text.translate(str.maketrans(",.", ".,")) if language == "de" else text
-
-
-_TOKEN = re.compile(r"\b(?:u|h|ip)-[0-9a-f]{16}\b")
-
-
-def unbroken(text: str) -> Markup:
-    """Escaped text in which a token is never split at its hyphen."""
-    return Markup(_TOKEN.sub(r'<span class="token">\g<0></span>', str(escape(text))))  # noqa: S704 - escaped just now
-
-
-def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"unbroken": unbroken} | {"when": when, "number": number, "brief": brief}
-    environment.globals |= {"story": story, "rule": SEVERITY_RULE}
-    return environment
-
-
-def _language(request: Request, default: str) -> str:
-    asked = request.query_params.get("lang", default)
-    return asked if asked in WORDS else default
-
-
 def application(
-    incidents: Incidents, probes: Probes, language: str = "de", hosts: Sequence[str] = ("127.0.0.1", "localhost", "[::1]")
+    incidents: Incidents,
+    probes: Probes,
+    language: str = "de",
+    hosts: Sequence[str] = LOCAL,
+    *,
+    access: Access | None = None,
+    book: Book | None = None,
+    sections: Sequence[Callable[[Site], Section]] = (),
 ) -> Starlette:
-    """The page as an ASGI application; `hosts` are the names it answers to (a defence against DNS rebinding)."""
-    templates = _templates()
+    """The page as an ASGI application; `hosts` are the names it answers to (a defence against DNS rebinding).
 
-    def render(name: str, request: Request, status: int = 200, **values: object) -> Response:
-        lang = _language(request, language)
-        text = templates.get_template(name).render(
-            w=WORDS[lang], lang=lang, other="en" if lang == "de" else "de", path=request.url.path, marks=MARKS, **values
-        )
-        return HTMLResponse(text, status, headers=HEADERS)
+    `book`: where people's decisions are kept; without one there is nothing to decide. `sections`: pages of other rooms.
+    """
+    site = Site(Access() if access is None else access, language)
+    if book is not None:
+        site.desk = True
+        site.sections.append(desk.pages(site, book))
+    site.sections += [section(site) for section in sections]
+    routes: list[BaseRoute] = [*_reading(site, incidents, book), *login_pages(site), *_probes(site, probes)]
+    routes += [route for section in site.sections for route in section.routes]
+    routes.append(Mount("/static", StaticFiles(directory=HERE / "static")))
+    made = Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))])
+    made.state.site = site
+    return made
+
+
+def _reading(site: Site, incidents: Incidents, book: Book | None) -> list[Route]:
+    def judges(request: Request) -> bool:
+        return book is not None and request.state.person.may(desk.GROUP)
 
     async def index(request: Request) -> Response:
+        mine = incidents.narrowed(request.state.person.narrowed)
+        tenant, status = request.query_params.get("tenant"), request.query_params.get("status")
         try:
-            rows = await run_in_threadpool(incidents.list_incidents, 200, request.query_params.get("tenant"))
-            unwell = await run_in_threadpool(incidents.ailments)
+            rows = await run_in_threadpool(mine.list_incidents, 200, tenant, status)
+            unwell = await run_in_threadpool(mine.ailments)
         except Away:
-            return render("message.html", request, 503, message="unavailable")
-        return render("list.html", request, incidents=rows, unwell=unwell, live=request.query_params.get("live") == "1")
+            return site.render("message.html", request, 503, message="unavailable")
+        live = request.query_params.get("live") == "1"
+        return site.render("list.html", request, incidents=rows, unwell=unwell, live=live, shown=status, judging=judges(request))
 
     async def one(request: Request) -> Response:
+        person = request.state.person
+        mine = incidents.narrowed(person.narrowed)
         try:
-            found = await run_in_threadpool(incidents.incident, request.path_params["id"])
-            chain = [] if found is None else await run_in_threadpool(incidents.chain, found["id"])
+            found = await run_in_threadpool(mine.incident, request.path_params["id"])
+            chain = [] if found is None else await run_in_threadpool(mine.chain, found["id"])
+            beside = desk.NOTHING if found is None or book is None else await run_in_threadpool(book.beside, found["id"], person.narrowed)
         except Away:
-            return render("message.html", request, 503, message="unavailable")
+            return site.render("message.html", request, 503, message="unavailable")
         if found is None:
-            return render("message.html", request, 404, message="missing")
-        return render("incident.html", request, i=found, chain=chain, evidence=story.by_field(found["evidence"]))
+            return site.render("message.html", request, 404, message="missing")
+        return site.render(
+            "incident.html", request, i=found, chain=chain, evidence=story.by_field(found["evidence"]), beside=beside,
+            judging=judges(request), done=request.query_params.get("done", ""),
+        )  # fmt: skip
 
+    return [Route("/", guarded(index)), Route("/incident/{id:str}", guarded(one))]
+
+
+def _probes(site: Site, probes: Probes) -> list[Route]:
     def probe(check: Callable[[], str | None]) -> Callable[[Request], Response]:
         def answer(_: Request) -> Response:
             wrong = check()
-            return PlainTextResponse("ok\n" if wrong is None else f"{wrong}\n", 200 if wrong is None else 503, headers=HEADERS)
+            return PlainTextResponse("ok\n" if wrong is None else f"{wrong}\n", 200 if wrong is None else 503, headers=site.headers)
 
         return answer
 
-    def metrics(_: Request) -> Response:
+    def metrics(request: Request) -> Response:
+        """For everybody on this machine; for others with anybody's token as `Authorization: Bearer …`."""
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if site.access.secure and digest_of(token) not in site.access.people:
+            return PlainTextResponse("a token is needed: Authorization: Bearer …\n", 401, headers=site.headers)
         return Response(probes.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    return Starlette(
-        routes=[
-            Route("/", index),
-            Route("/incident/{id:str}", one),
-            Route("/healthz", probe(probes.healthy)),
-            Route("/readyz", probe(probes.ready)),
-            Route("/metrics", metrics),
-            Mount("/static", StaticFiles(directory=HERE / "static")),
-        ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
-    )
+    return [
+        Route("/healthz", probe(probes.healthy)),
+        Route("/readyz", probe(probes.ready)),
+        Route("/metrics", metrics),
+    ]

@@ -14,14 +14,18 @@ PATIENCE = 5.0  # s for the server to come up or go down
 
 
 class Page:
-    """Serves an application on loopback; `start` returns when it answers, Sentence when the port is taken."""
+    """Serves an application; `start` returns when it answers, Sentence when the port is taken. `tls`: certificate and key."""
 
-    def __init__(self, application: Starlette, host: str, port: int) -> None:
-        self._config = uvicorn.Config(application, host=host, port=port, log_config=None, access_log=False, server_header=False)
+    def __init__(self, application: Starlette, host: str, port: int, tls: tuple[str, str] | None = None) -> None:
+        cert, key = (None, None) if tls is None else tls
+        self._config = uvicorn.Config(
+            application, host=host, port=port, log_config=None, access_log=False, server_header=False, proxy_headers=False,
+            ssl_certfile=cert, ssl_keyfile=key, h11_max_incomplete_event_size=16 * 1024,
+        )  # fmt: skip
         self._server = uvicorn.Server(self._config)
         self._thread = threading.Thread(target=self._serve, name="page", daemon=True)
         self._failed = False
-        self.url = f"http://{'[' + host + ']' if ':' in host else host}:{port}/"
+        self.url = f"{'http' if tls is None else 'https'}://{'[' + host + ']' if ':' in host else host}:{port}/"
 
     def _serve(self) -> None:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from detector.judge import sayings
 from detector.judge.texts import Guidance, guide, of_technique
+from detector.web import moments
 from detector.web.words import WORDS
 
 Json = Mapping[str, Any]
@@ -71,6 +72,17 @@ def quiet(i: Json, language: str) -> str | None:
     if i["notification"] in ("none", "sent") or word not in WORDS[language]:
         return None
     return WORDS[language][word].format(window=i["maintenance"] or "", id=i["suppression"] or "")
+
+
+def standing(i: Json, language: str) -> str:
+    """How it stands, and because of whom: "false alarm by Frau Muster, 20 Nov 2026 14:03:00"."""
+    w = WORDS[language]
+    if i["status"] == "in-work":
+        return f"{w['status.in-work']}: {i['work_by']}, {w['lapses'].format(when=moments.when(i['work_until'], language))}"
+    if i["status"] in ("confirmed", "closed") and i["verdict_by"] is not None:
+        word = w["status.confirmed"] if i["status"] == "confirmed" else w["closed_as"].format(word=w[f"word.{i['verdict']}"])
+        return w["by"].format(word=word, name=i["verdict_by"], when=moments.when(i["verdict_at"], language))
+    return w[f"status.{i['status']}"]
 
 
 def field(name: str, language: str) -> str:

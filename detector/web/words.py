@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from detector.web.deskwords import DESK
+
 Language = Literal["de", "en"]
 
 WORDS: dict[str, dict[str, str]] = {
@@ -164,3 +166,6 @@ WORDS: dict[str, dict[str, str]] = {
         "unavailable": "The database does not answer at the moment. Processing waits; nothing is lost.",
     },
 }
+
+for _language, _words in DESK.items():
+    WORDS[_language] |= _words
