@@ -34,7 +34,7 @@ FILES = {  # settings that name a file or folder; relative ones start at the fol
     "kafka": ("password_file", "ca_file", "cert_file", "key_file"),
     "database": ("password_file", "owner_password_file", "directory"),
     "privacy": ("key_file", "roles_file", "aliases_file", "dead_letter_public_key"),
-    "opening": ("break_glass_key_file",),
+    "opening": ("break_glass_key_file", "break_glass_passphrase_file"),
     "audit": ("key_file", "anchor_file"),
     "enrichment": ("networks_file",),
     "grafana": ("ca_file", "directory", "admin_password_file", "database_ca_file"),

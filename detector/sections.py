@@ -30,8 +30,10 @@ class Opening(Struct, frozen=True, forbid_unknown_fields=True):
     )
     hours: Annotated[int, doc("so long the requester may see the names", ge=1, le=24)] = 24
     break_glass_key_file: Annotated[
-        str, doc("signing/sealing key of the daemon for the group `break-glass`; empty = one person alone never opens anything")
+        str, doc("person's key of the daemon, the only one of the group `break-glass`; empty = one person alone never opens anything")
     ] = ""
+    break_glass_passphrase_env: Annotated[str, doc("name of the environment variable that holds its passphrase")] = ""
+    break_glass_passphrase_file: Annotated[str, doc("or the file that holds it")] = ""
 
 
 class Audit(Struct, frozen=True, forbid_unknown_fields=True):
