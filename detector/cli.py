@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from detector import __version__, deskcli
+from detector import __version__, deskcli, modelscli
 from detector.logs import configure
 from detector.options import DEFAULT_CONFIG, ConfigFile, Failed
 from detector.sentence import Sentence
@@ -26,9 +26,9 @@ app = App(
     help="Türmer: explained anomaly alerts from firewall and authentication logs. People decide; nothing is blocked.",
 )
 keys = App(name="keys", help="Make keys. Private halves stay in files that only you can read.")
-models = App(name="models", help="The models at hand: list, show, verify.")
 app.command(keys)
-app.command(models)
+app.command(modelscli.models)
+app.command("detector.traincli:train", name="train")
 app.command("detector.backtest:backtest", name="backtest")  # imported when it is asked for
 app.command(deskcli.go_live, name="go-live")
 app.command(deskcli.suppress)
@@ -147,15 +147,6 @@ def simulate(
 
 
 @app.command
-def train(*, people: int = 320, days: int = 10, seed: int = 1, out: Path = Path("models")) -> None:
-    """Train and calibrate all models on the simulator's honest people and write them as candidates beside their tables."""
-    from detector.learn.baseline import train_baseline
-
-    for line in train_baseline(people=people, days=days, seed=seed, out=out):
-        print(line)
-
-
-@app.command
 def explain(
     incident: str,
     *,
@@ -198,38 +189,6 @@ def keys_new(
     secret = passphrase(passphrase_file, os.environ, again=True) if kind == "person" else ""
     for path in new_key(kind, out, name, secret):
         print(path)
-
-
-@models.command(name="list")
-def models_list(*, as_json: Annotated[bool, Parameter(name="--json")] = False) -> None:
-    """All models with their id, rows and date."""
-    from detector.learn.registry import listed
-
-    rows = listed()
-    print(
-        json.dumps(rows, indent=2)
-        if as_json
-        else "\n".join(f"{row['model']:<16} {row['id']:<28} {row['features']} features" for row in rows)
-    )
-
-
-@models.command(name="show")
-def models_show(name: str) -> None:
-    """One model's manifest."""
-    from detector.learn.registry import manifest
-
-    print(json.dumps(manifest(name), indent=2, ensure_ascii=False))
-
-
-@models.command(name="verify")
-def models_verify() -> None:
-    """Check every model's files against its manifest and its pin or signature."""
-    from detector.learn.registry import verify
-
-    wrong = verify()
-    if wrong != []:
-        raise Failed("\n".join(wrong))
-    print("all models are as they were made")
 
 
 @app.command

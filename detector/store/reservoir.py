@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from detector.judge.blocks import Block, Columns, unpacked
 from detector.judge.windows import Window, covered
-from detector.store.database import EPOCH, Connection, Database, moment
+from detector.store.database import EPOCH, Away, Connection, Database, moment
 from detector.store.misses import day
 
 HOUR = 3_600_000_000  # µs
@@ -131,3 +132,27 @@ def _within(windows: Sequence[Window], tenant: str, part: _Part) -> bool:
     return bool(begin_or_end.any()) or any(
         part.hour <= w.begins < part.hour + HOUR and w.site in ("", site) and w.like == "%" for w in windows if w.tenant in ("", tenant)
     )
+
+
+@contextlib.contextmanager
+def locked(database: Database, what: str) -> Iterator[bool]:
+    """Whether nobody else holds the lock of that name; it is ours inside the block, and falls with our connection. Raises Away."""
+    with database.transaction() as connection:
+        row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (what,)).fetchone()
+    free = row == (True,)
+    try:
+        yield free
+    finally:
+        if free:
+            with contextlib.suppress(Away), database.transaction() as connection:
+                connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (what,))
+
+
+def days(database: Database, tenant: str, model: str = "") -> list[tuple[str, dt.date, int, int, int, int, int]]:
+    """(model, day, rows, rows of incidents, seen, eligible, KB) of what is kept, newest day first."""
+    with database.transaction() as connection:
+        return connection.execute(
+            "SELECT model, day, coalesce(rows, 0), aside, seen, eligible, bytes / 1024 FROM public.training "
+            "WHERE tenant = %s AND %s IN ('', model) ORDER BY day DESC, model",
+            (tenant, model),
+        ).fetchall()
