@@ -97,7 +97,7 @@ class Demo:
             undo.callback(book.close)
             access = Access({digest_of(token): Person("demo", frozenset({GROUP}))}, public=True)
             page = Page(application(reader, probes, language, access=access, book=book), *check_listen(listen))
-            scorer = LocalScorer(core(config), tools, "simulated-city")
+            scorer = LocalScorer(core(config, opened.daemon_url), tools, "simulated-city")
             undo.pop_all()
         return cls(city, keyring, router(config, keyring), opened, reader, scorer, page, language, console, stop, metrics, token)
 

@@ -6,12 +6,16 @@ is loaded and checked first. So an input takes effect within seconds also where 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from detector.judge.core import Core
 from detector.lanes import Lane, Tools
+from detector.store import Database, ailments
 
 EVERY = 1.0  # seconds
+NOTED_EVERY = 60_000_000  # µs
 
 
 @dataclass(slots=True)
@@ -30,3 +34,28 @@ class Inbox:
         if owner:
             for shard, waiting in self.tools.patiently(lambda: self.tools.store.waiting(list(owner))).items():
                 owner[shard].settle(shard, waiting)
+
+
+@dataclass(slots=True)
+class InUse:
+    """A chore: since when which model is in use is written down, for the rule that says when one is old."""
+
+    database: Database
+    core: Core
+    lanes: Mapping[Any, Lane]
+    noted: dict[str, str] = field(default_factory=dict)
+    due: int = 0  # µs
+
+    def __call__(self, now: int) -> None:
+        """Raises Away."""
+        if now < self.due:
+            return
+        self.due = now + NOTED_EVERY
+        used = {name: scorer.model_id for name, scorer in self.core.models.scorers.items()}
+        for lane in self.lanes.values():
+            for owned in lane.shards.values():
+                used |= self.core.in_use(owned.state)
+        if used != self.noted:
+            with self.database.transaction() as connection:
+                ailments.note_models(connection, used, now)
+            self.noted = used

@@ -22,6 +22,7 @@ from detector.assembly import core, router
 from detector.config import CANARY, Config, ConfigError, Kafka
 from detector.configload import load
 from detector.deliver import kafka as alerts
+from detector.inputs import InUse
 from detector.judge.core import Core
 from detector.judge.findings import Changes
 from detector.judge.policy import Policy
@@ -180,7 +181,7 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
     with contextlib.ExitStack() as stack:
         opened = open_database(config, environ)
         stack.callback(opened.close)
-        metrics, pulse, judge = Metrics(), Pulse(), core(config)
+        metrics, pulse, judge = Metrics(), Pulse(), core(config, opened.daemon_url)
         reader = Reader(opened.reader_url)
         probes = Probes(pulse.healthy, lambda: pulse.ready() or _database_answers(reader), metrics.text)
         book = Book(opened.daemon_url)
@@ -191,12 +192,13 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
         loop = scorer.Scorer(consumer, kafka.events_topic, judge, _tools(config, opened.daemon_url, stop, metrics, accept_gap))
         database, now = Database(opened.daemon_url), scorer.wall_clock()
         loop.tools.patiently(lambda: desk.begin(config, database, now))
-        loop.tools.patiently(lambda: _note_models(database, judge, now))
+        loop.tools.patiently(lambda: _keep_texts(database))
         deliver = alerts.AlertTopic(database, sender, kafka.alerts_topic)
         chores = (
             desk.CalendarChore(config, database, now),
             DigestChore(database, Policy.of(config), ailments.silent),
             scorer.Report(loop, kafka.instance),
+            InUse(database, judge, loop.lanes),
             PulseChore(database, kafka.instance, _Figures(metrics, loop)),
         )
         loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, *chores)
@@ -204,9 +206,8 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
             loop.run(stop)
 
 
-def _note_models(database: Database, judge: Core, now: int) -> None:
+def _keep_texts(database: Database) -> None:
     with database.transaction() as connection:
-        ailments.note_models(connection, {name: scorer.model_id for name, scorer in judge.models.scorers.items()}, now)
         keep_guidance(connection, guidance())
 
 

@@ -41,6 +41,7 @@ ROOMS = (
     ("daemon", "scorer"),
     ("rehearsal",),
     ("drill",),
+    ("night",),
     ("watch",),
     ("assembly",),
     ("warm",),

@@ -106,14 +106,16 @@ def find(database: Database, tenant: str, model_id: str) -> Entry | None:
     return None if row is None else Entry(*row)
 
 
-def files(database: Database, digest: str, tenants: Sequence[str]) -> Files | None:
-    """The bytes with this digest, if they are of one of these tenants."""
+def files(database: Database, digest: str, tenants: Sequence[str]) -> tuple[str, Files] | None:
+    """(whose, bytes) of the model with this digest, if it is one of these tenants'; the first tenant's before the others'."""
     with database.transaction() as connection:
         row = connection.execute(
-            "SELECT model_id, manifest, arrays, signature FROM store.artefacts WHERE digest = %s AND tenant = ANY(%s) LIMIT 1",
-            (digest, list(tenants)), binary=True,
-        ).fetchone()  # fmt: skip
-    return None if row is None else Files(*row)
+            "SELECT tenant, model_id, manifest, arrays, signature FROM store.artefacts WHERE digest = %s AND tenant = ANY(%s) "
+            "ORDER BY array_position(%s, tenant) LIMIT 1",
+            (digest, list(tenants), list(tenants)),
+            binary=True,
+        ).fetchone()
+    return None if row is None else (str(row[0]), Files(*row[1:]))
 
 
 def champion(database: Database, tenant: str, model: str) -> Entry | None:
