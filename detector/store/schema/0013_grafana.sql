@@ -81,6 +81,10 @@ END;
 CREATE FUNCTION grafana.named(key text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN key ~ '^([0-9a-f][0-9a-f])+$' THEN convert_from(decode(key, 'hex'), 'UTF8') ELSE '' END;
 
+-- An id as somebody typed it, or none: a forged one finds nothing instead of an error.
+CREATE FUNCTION grafana.id(typed text) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN typed ~* '^\s*[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\s*$' THEN btrim(typed)::uuid END;
+
 CREATE FUNCTION store.level(severity text) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE severity WHEN 'critical' THEN 4 WHEN 'high' THEN 3 WHEN 'medium' THEN 2 ELSE 1 END;
 
@@ -96,6 +100,22 @@ CREATE FUNCTION store.guide(family text, techniques text[]) RETURNS text LANGUAG
     JOIN store.guidance AS g ON g.key = wanted.key
     ORDER BY wanted.place LIMIT 1
 $$;
+
+-- How sure, in words: 1 in N with two digits, or why nothing is stated.
+CREATE FUNCTION store.sure(family text, model text, p_value double precision, language text) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE
+    WHEN family = 'success-after-failures' THEN
+        CASE language WHEN 'de' THEN 'feste Regel: wird immer gemeldet' ELSE 'fixed rule: always reported' END
+    WHEN model = 'auth-service' OR p_value <= 0 THEN
+        CASE language WHEN 'de' THEN 'keine Angabe: dieses Modell misst Zuwachs' ELSE 'not stated: this model measures growth' END
+    ELSE replace(
+        CASE language WHEN 'de' THEN 'so selten ist nur 1 von % vergleichbaren' ELSE 'only 1 in % comparable ones is as rare' END, '%',
+        translate(
+            to_char(round((1 / p_value)::numeric, 1 - floor(log((1 / p_value)::numeric))::integer), 'FM999,999,999,999,999'),
+            ',', CASE language WHEN 'de' THEN '.' ELSE ',' END
+        )
+    )
+END;
 
 CREATE VIEW grafana.tenants AS
 SELECT t.tenant, t.zone FROM store.tenants AS t WHERE t.tenant <> 'tuermer-canary';
@@ -133,8 +153,9 @@ CREATE VIEW grafana.triage AS
 SELECT
     i.severity, ''::text AS verdict, i.title_de, i.title_en, i.status, i.got_in, i.episode_opened AS since, i.updated, i.entity,
     i.entity_key, i.site, i.one_in, i.episode_events AS events, i.episode,
-    (SELECT a.open_now FROM public.alike AS a WHERE a.incident_id = i.id) AS alike_open,
+    ''::text AS alike, (SELECT a.open_now FROM public.alike AS a WHERE a.incident_id = i.id) AS alike_open,
     (SELECT a.hidden_30d FROM public.alike AS a WHERE a.incident_id = i.id) AS alike_hidden,
+    (SELECT a.hidden_one FROM public.alike AS a WHERE a.incident_id = i.id) AS one_hidden,
     i.id, i.tenant, i.level, i.open, i.unattended, i.expired,
     i.recorded > now() - interval '24 hours' AS new,
     i.episode_opened <= now() AND EXISTS (
@@ -246,6 +267,8 @@ WHERE a.kind = 'silent' AND a.closed IS NULL AND a.tenant <> 'tuermer-canary';
 CREATE VIEW grafana.reasons AS
 SELECT
     i.id AS incident_id, i.tenant, r.place::integer AS place, r.reason ->> 'feature' AS feature,
+    r.place || '. ' || split_part(store.veiled_text((SELECT v.key FROM store.veil AS v), i.id::text, r.reason -> 'text' ->> 'de'), ';', 1) AS label_de,
+    r.place || '. ' || split_part(store.veiled_text((SELECT v.key FROM store.veil AS v), i.id::text, r.reason -> 'text' ->> 'en'), ';', 1) AS label_en,
     store.veiled_text((SELECT v.key FROM store.veil AS v), i.id::text, r.reason -> 'text' ->> 'de') AS text_de,
     store.veiled_text((SELECT v.key FROM store.veil AS v), i.id::text, r.reason -> 'text' ->> 'en') AS text_en,
     (r.reason ->> 'observed')::double precision AS observed, (r.reason ->> 'usual')::double precision AS usual,
@@ -311,7 +334,8 @@ CREATE VIEW grafana.incident AS
 SELECT
     i.id AS incident_id, i.tenant, i.severity, i.status, i.got_in, i.title_de, i.title_en, i.site, i.entity, i.entity_key, i.entity_kind,
     i.opened, i.episode_opened, i.updated, i.until, i.episode, i.events, i.episode_events, i.spread, i.one_in, i.chance_days, i.model, i.model_id,
-    i.usual_low, i.usual_high, i.ticket, i.owner, i.verdict_by, i.work_by, i.work_until,
+    i.usual_low, i.usual_high, i.ticket, i.owner, i.verdict_by, i.work_by, i.work_until, i.family,
+    store.sure(i.family, i.model, i.p_value, 'de') AS sure_de, store.sure(i.family, i.model, i.p_value, 'en') AS sure_en,
     array_to_string(i.techniques, ', ') AS techniques,
     store.veiled_text((SELECT v.key FROM store.veil AS v), i.id::text, p.counterfactual ->> 'de') AS limit_de,
     store.veiled_text((SELECT v.key FROM store.veil AS v), i.id::text, p.counterfactual ->> 'en') AS limit_en,
@@ -324,6 +348,38 @@ SELECT
 FROM grafana.incidents AS i
 JOIN store.episodes AS p ON p.incident = i.id AND p.number = i.episode
 LEFT JOIN store.guidance AS g ON g.key = store.guide(i.family, i.techniques);
+
+-- The same as lines to be read from top to bottom on a phone.
+CREATE VIEW grafana.facts AS
+SELECT i.incident_id, i.tenant, f.place, f.name_de, f.name_en, f.text_de, f.text_en
+FROM grafana.incident AS i
+JOIN store.tenants AS t ON t.tenant = i.tenant
+CROSS JOIN LATERAL (VALUES
+    (1, 'Was', 'What', i.title_de, i.title_en),
+    (2, 'Wo', 'Where', concat_ws(' · ', i.tenant, nullif(i.site, ''), i.entity), concat_ws(' · ', i.tenant, nullif(i.site, ''), i.entity)),
+    (3, 'Seit wann', 'Since when',
+        to_char(i.episode_opened AT TIME ZONE t.zone, 'DD.MM.YYYY HH24:MI') || ' bis ' || to_char(i.updated AT TIME ZONE t.zone, 'DD.MM. HH24:MI')
+            || CASE WHEN i.until > now() THEN ', läuft' ELSE ', vorbei' END,
+        to_char(i.episode_opened AT TIME ZONE t.zone, 'DD Mon YYYY HH24:MI') || ' to ' || to_char(i.updated AT TIME ZONE t.zone, 'DD Mon HH24:MI')
+            || CASE WHEN i.until > now() THEN ', ongoing' ELSE ', over' END),
+    (4, 'Hineingekommen?', 'Did anyone get in?',
+        CASE i.got_in WHEN 'yes' THEN '▲ JA' WHEN 'no' THEN 'nein' ELSE 'unbekannt' END,
+        CASE i.got_in WHEN 'yes' THEN '▲ YES' WHEN 'no' THEN 'no' ELSE 'unknown' END),
+    (5, 'Wie oft schon', 'How often',
+        i.episode || '. Mal, diesmal ' || i.episode_events || ' Ereignisse' || coalesce(' (üblich ' || i.usual_low || ' bis ' || i.usual_high || ')', ''),
+        'time no. ' || i.episode || ', this time ' || i.episode_events || ' events' || coalesce(' (usually ' || i.usual_low || ' to ' || i.usual_high || ')', '')),
+    (6, 'Wie sicher', 'How sure', i.sure_de, i.sure_en),
+    (7, 'Technik (ATT&CK)', 'Technique (ATT&CK)',
+        concat_ws(' · ', nullif(i.techniques, ''), i.technique_de, i.tactic_de), concat_ws(' · ', nullif(i.techniques, ''), i.technique_en, i.tactic_en)),
+    (8, 'Ab wann gemeldet', 'Raised from', i.limit_de, i.limit_en),
+    (9, 'Nicht daraus schließen', 'Do not conclude',
+        concat_ws(' ', i.beware_de, 'Das sagt nichts über eine Person.'), concat_ws(' ', i.beware_en, 'This says nothing about a person.')),
+    (10, 'Bearbeitung', 'Being handled',
+        nullif(concat_ws(' · ', 'in Arbeit: ' || CASE WHEN i.work_until > now() THEN i.work_by END, 'zuständig: ' || i.owner, 'Ticket ' || i.ticket), ''),
+        nullif(concat_ws(' · ', 'in work: ' || CASE WHEN i.work_until > now() THEN i.work_by END, 'owner: ' || i.owner, 'ticket ' || i.ticket), '')),
+    (11, 'Erzeugt von', 'Made by', 'automatisch, Modell ' || i.model || ', Version ' || i.model_id, 'automatically, model ' || i.model || ', version ' || i.model_id)
+) AS f (place, name_de, name_en, text_de, text_en)
+WHERE f.text_de <> '';
 
 CREATE VIEW grafana.next_steps AS
 SELECT i.id AS incident_id, i.tenant, s.place::integer AS place, s.step AS text_de, g.next -> 'en' ->> (s.place::integer - 1) AS text_en
@@ -397,6 +453,12 @@ FROM store.incidents AS i
 WHERE i.entity_kind <> 'user.name' AND i.entity_value !~ '(u|h|ip)-[0-9a-f]{16}' AND i.tenant <> 'tuermer-canary'
     AND i.opened > now() - interval '14 days'
 GROUP BY i.tenant, i.entity_kind, i.entity_value;
+
+CREATE VIEW grafana.object_rows AS
+SELECT
+    o.value, o.tenant, o.role, o.incident_id, i.severity, i.title_de, i.title_en, i.status, i.got_in, i.episode_opened AS since, i.updated
+FROM grafana.object_incidents AS o
+JOIN grafana.incidents AS i ON i.id = o.incident_id;
 
 CREATE VIEW grafana.object_facts AS
 SELECT
@@ -586,15 +648,6 @@ $$;
 
 -- ── operation ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
--- Of each process the latest report; `shard` rows say how far each stream is.
-CREATE VIEW grafana.processes AS
-SELECT
-    h.component, h.instance, h.reported, extract(epoch FROM now() - h.reported)::double precision AS age,
-    (h.values ->> 'events_per_second')::double precision AS events_per_second, (h.values ->> 'lag_messages')::bigint AS lag,
-    (h.values ->> 'latency_p50')::double precision AS latency_p50, (h.values ->> 'latency_p99')::double precision AS latency_p99
-FROM store.health AS h
-WHERE h.reported > now() - interval '7 days';
-
 -- The dead man's switch: seconds since any process of the component was heard.
 CREATE VIEW grafana.heartbeat AS
 SELECT c.component, coalesce(extract(epoch FROM now() - max(h.reported)), 1e9)::double precision AS age
@@ -609,13 +662,6 @@ FROM store.pulse AS p
 WHERE p.minute > now() - interval '30 days'
 GROUP BY p.minute;
 
--- Events per second and device kind of count, by ten minutes of receipt.
-CREATE VIEW grafana.received AS
-SELECT d.slot AS time, s.tenant, sum(d.events) / 600.0::double precision AS events_per_second, count(DISTINCT d.observer) AS devices
-FROM store.device_slots AS d
-JOIN store.shards AS s ON s.shard = d.shard
-GROUP BY d.slot, s.tenant;
-
 CREATE VIEW grafana.devices AS
 SELECT
     s.tenant, s.site, d.observer AS device, max(d.last) AS last, extract(epoch FROM now() - max(d.last))::double precision AS age,
@@ -626,7 +672,8 @@ WHERE s.tenant <> 'tuermer-canary'
 GROUP BY s.tenant, s.site, d.observer;
 
 CREATE VIEW grafana.dead_letters AS
-SELECT u.slot AS time, u.tenant, u.topic, CASE u.format WHEN '' THEN '?' ELSE u.format END AS format, u.reason, u.records
+SELECT u.slot AS time, u.tenant, u.topic, CASE u.format WHEN '' THEN '?' ELSE u.format END AS format, u.reason,
+    CASE u.format WHEN '' THEN '?' ELSE u.format END || ': ' || u.reason AS cause, u.records
 FROM store.unread_slots AS u;
 
 CREATE VIEW grafana.dead_letters_24h AS
@@ -658,9 +705,13 @@ FROM grafana.calibration AS c
 WHERE c.rows >= 1000
 GROUP BY c.tenant, c.time, c.model;
 
+-- What each process loaded last, and what the registry knows besides: candidates, shadows, what was before.
 CREATE VIEW grafana.models AS
-SELECT m.model, m.model_id, m.loaded AS since, extract(epoch FROM now() - m.loaded)::double precision AS age
-FROM (SELECT DISTINCT ON (model) model, model_id, loaded FROM store.models ORDER BY model, loaded DESC) AS m;
+SELECT ''::text AS tenant, m.model, m.model_id, 'champion' AS state, m.loaded AS since, extract(epoch FROM now() - m.loaded)::double precision AS age
+FROM (SELECT DISTINCT ON (model) model, model_id, loaded FROM store.models ORDER BY model, loaded DESC) AS m
+WHERE NOT EXISTS (SELECT FROM store.registry AS r WHERE r.model_id = m.model_id)
+UNION ALL
+SELECT r.tenant, r.model, r.model_id, r.state, r.since, extract(epoch FROM now() - r.since)::double precision FROM store.registry AS r;
 
 -- What the budget did, by local day: told, held back and why, hidden.
 CREATE VIEW grafana.budget_days AS
@@ -739,12 +790,7 @@ SELECT
             || ' · seit ' || to_char(n.since AT TIME ZONE n.zone, 'DD.MM. HH24:MI') || ', läuft · hineingekommen: '
             || CASE n.got_in WHEN 'yes' THEN 'JA' WHEN 'no' THEN 'nein' ELSE 'unbekannt' END,
         coalesce(n.reason_de, 'Kein einzelnes Merkmal ragt heraus.'),
-        'Wie sicher: ' || CASE
-            WHEN n.family = 'success-after-failures' THEN 'feste Regel, wird immer gemeldet.'
-            WHEN n.model = 'auth-service' OR n.p_value <= 0 THEN 'keine Angabe; das Modell misst Zuwachs.'
-            ELSE 'so selten ist nur 1 von ' || replace(to_char(round((1 / n.p_value)::numeric, 1 - floor(log((1 / n.p_value)::numeric))::integer), 'FM999,999,999,999'), ',', '.')
-                || ' vergleichbaren.'
-        END,
+        'Wie sicher: ' || store.sure(n.family, n.model, n.p_value, 'de') || '.',
         'Zuerst: ' || coalesce(n.step_de, 'Belege ansehen.'),
         'Nicht daraus schließen: Das sagt nichts über eine Person. Automatisch erzeugt, Modell ' || n.model || ', Version ' || n.model_id || '.'
     ) AS message_de,
@@ -753,12 +799,7 @@ SELECT
             || ' · since ' || to_char(n.since AT TIME ZONE n.zone, 'DD Mon HH24:MI') || ', ongoing · did anyone get in: '
             || CASE n.got_in WHEN 'yes' THEN 'YES' WHEN 'no' THEN 'no' ELSE 'unknown' END,
         coalesce(n.reason_en, 'No single feature stands out.'),
-        'How sure: ' || CASE
-            WHEN n.family = 'success-after-failures' THEN 'fixed rule, always reported.'
-            WHEN n.model = 'auth-service' OR n.p_value <= 0 THEN 'not stated; the model measures growth.'
-            ELSE 'only 1 in ' || to_char(round((1 / n.p_value)::numeric, 1 - floor(log((1 / n.p_value)::numeric))::integer), 'FM999,999,999,999')
-                || ' comparable ones is as rare.'
-        END,
+        'How sure: ' || store.sure(n.family, n.model, n.p_value, 'en') || '.',
         'First: ' || coalesce(n.step_en, 'look at the evidence.'),
         'Do not conclude: this says nothing about a person. Made automatically, model ' || n.model || ', version ' || n.model_id || '.'
     ) AS message_en
@@ -788,12 +829,14 @@ LEFT JOIN grafana.budget_days AS b ON b.tenant = t.tenant AND b.day = (now() AT 
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM tuermer_grafana;
 REVOKE ALL ON FUNCTION store.is_token(text), store.veiled(bytea, text, text), store.veiled_text(bytea, text, text),
-    store.object_key(text, text), store.level(text), store.guide(text, text[]), grafana.named(text), grafana.terms(text),
+    store.object_key(text, text), store.level(text), store.guide(text, text[]), store.sure(text, text, double precision, text), grafana.id(text),
+    grafana.named(text), grafana.terms(text),
     grafana.search(text, text) FROM PUBLIC;
 GRANT USAGE ON SCHEMA grafana TO tuermer_grafana;
 GRANT SELECT ON ALL TABLES IN SCHEMA grafana TO tuermer_grafana;
 GRANT EXECUTE ON FUNCTION store.is_token(text), store.veiled(bytea, text, text), store.veiled_text(bytea, text, text),
-    store.object_key(text, text), store.level(text), store.guide(text, text[]), grafana.named(text), grafana.terms(text),
+    store.object_key(text, text), store.level(text), store.guide(text, text[]), store.sure(text, text, double precision, text), grafana.id(text),
+    grafana.named(text), grafana.terms(text),
     grafana.search(text, text) TO tuermer_grafana;
 GRANT EXECUTE ON FUNCTION store.level(text), store.guide(text, text[]) TO tuermer_daemon;
 GRANT SELECT, INSERT, UPDATE ON store.guidance, store.pulse TO tuermer_daemon;
