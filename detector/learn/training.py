@@ -202,6 +202,7 @@ def _about(wish: Wish, found: Rows, learnt: NDArray[np.int64], newest: NDArray[n
     return {
         "tenant": wish.tenant, "trained_by": wish.by, "gates": {},
         "window": {"from": _moment(wish.begin), "to": _moment(wish.end), "held_back_from": _moment(int(found.hour[newest[0]]))},
+        "window_rows": {"older": int((found.hour < found.hour[newest[0]]).sum()), "newest": len(newest)},
         "entities": {"training": len(np.unique(found.entity[learnt])), "calibration": len(np.unique(found.entity[newest]))},
         "left_out": {"maintenance": found.covered},
     }  # fmt: skip
