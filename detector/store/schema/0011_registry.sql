@@ -133,7 +133,7 @@ GRANT UPDATE (rows, sampled, candidate_alerts, champion_alerts, first, last) ON 
 GRANT UPDATE (updated, worst_p, events) ON store.shadow_incidents TO tuermer_daemon;
 GRANT SELECT ON public.models, public.model_steps, public.shadow_incidents, public.shadow_counts, public.model_use
     TO tuermer_daemon, tuermer_trainer;
-GRANT SELECT ON public.models, public.model_steps, public.model_use TO tuermer_auditor, tuermer_grafana;
+GRANT SELECT ON public.models, public.model_steps, public.model_use TO tuermer_auditor;
 
 -- Notebooks: they read, and hand over a candidate; its state is not theirs to say.
 GRANT USAGE ON SCHEMA store, public TO tuermer_trainer;
