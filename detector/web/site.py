@@ -19,6 +19,7 @@ from detector.judge.families import SEVERITY_RULE
 from detector.web import story
 from detector.web.access import ANYBODY, Access, Person
 from detector.web.moments import brief, number, when
+from detector.web.visible import shown
 from detector.web.words import WORDS
 
 HERE = Path(__file__).parent
@@ -118,6 +119,7 @@ def _templates() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=shown,
     )
     filters: dict[str, Callable[..., Any]] = {"unbroken": unbroken, "when": when, "number": number, "brief": brief, "shell": shell}
     environment.filters |= filters

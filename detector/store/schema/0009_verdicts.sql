@@ -35,7 +35,7 @@ ALTER TABLE store.incidents
     ADD COLUMN alike text NOT NULL GENERATED ALWAYS AS (store.alike(tenant, family, techniques, reasons)) STORED,
     ADD COLUMN until timestamptz NOT NULL GENERATED ALWAYS AS (     -- it is not over before
         CASE
-            WHEN verdict = 'confirmed' THEN 'infinity'
+            WHEN verdict = 'confirmed' THEN '9000-01-01 00:00:00+00'
             WHEN verdict_episode = episode THEN greatest(verdict_at, work_until)
             ELSE greatest(closes_at, work_until)
         END
