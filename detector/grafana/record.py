@@ -17,7 +17,7 @@ from typing import Any
 
 from detector.sentence import Sentence
 
-COST = {"n": 2**14, "r": 8, "p": 1}  # scrypt, about 50 ms
+COST = {"n": 2**13, "r": 8, "p": 1}  # scrypt, about 20 ms a guess
 
 
 class Record:
