@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from detector.grafana import model as names
+from detector.grafana.adapter import Trouble
 from detector.grafana.api import Grafana
 from detector.grafana.model import Model, is_ours
 
 Json = dict[str, Any]
+PAUSE: Final = 5.0
+ATTEMPTS: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,21 @@ class Present:
     dashboards: dict[str, Json]
     rule_groups: dict[str, Json]
     provenance: dict[str, str]
+
+
+def ready(grafana: Grafana, sleep: Callable[[float], None], tell: Callable[[str], None]) -> None:
+    """Waits until a new organisation has its Alertmanager, which Grafana makes at its next synchronisation, up to 60 s later."""
+    for attempt in range(ATTEMPTS):
+        try:
+            grafana.contact_points()
+        except Trouble as trouble:
+            if "alertmanager configuration" not in trouble.said or attempt == ATTEMPTS - 1:
+                raise
+            if attempt == 0:
+                tell("waiting up to a minute: Grafana has not yet set up alerting in this new organisation")
+            sleep(PAUSE)
+        else:
+            return
 
 
 def read(grafana: Grafana, model: Model) -> Present:

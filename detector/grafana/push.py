@@ -15,7 +15,7 @@ from detector.grafana.api import Grafana
 from detector.grafana.changes import Change, Json
 from detector.grafana.model import Model
 from detector.grafana.plan import Plan, Refusal, found_of, plan, visible
-from detector.grafana.present import Present, read
+from detector.grafana.present import Present, read, ready
 from detector.grafana.record import Record
 from detector.grafana.settle import REST, paused, resting
 from detector.sentence import Sentence
@@ -54,6 +54,7 @@ class Push:
 
     def run(self, *, prune: bool = False, resend: bool = False, only: Collection[str] = ()) -> Outcome:
         """Write what differs; with `only`, of these objects (by name). Raises Refusal before, Stopped in the middle, Trouble on reading."""
+        ready(self.content, self.sleep, self.tell)
         present = read(self.content, self.model)
         todo = _only(plan(self.model, present, self.record, locked=self.locked), only)
         outcome = Outcome(stale=[] if prune else [change.name for change in todo.stale])

@@ -66,7 +66,7 @@ def create_organisation(request: Request) -> tuple[int, object]:
     if any(org.name == request.body["name"] for org in request.world.organisations.values()):
         raise plain(409, "Organization name taken")
     number = max(request.world.organisations) + 1
-    request.world.organisations[number] = Organisation(number, request.body["name"])
+    request.world.organisations[number] = Organisation(number, request.body["name"], alertmanager=False)
     return 200, {"message": "Organization created", "orgId": number}
 
 

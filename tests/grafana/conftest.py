@@ -17,6 +17,7 @@ import pytest
 from detector.grafana.adapter import Who
 from detector.grafana.api import Grafana
 from detector.grafana.model import FOLDER, Model
+from detector.grafana.present import ready
 from detector.grafana.push import Outcome, Push
 from detector.grafana.record import Record
 from tests.grafana.openapi import checker
@@ -83,6 +84,7 @@ def _real(folder: Path) -> Iterator[Place]:
         pytest.skip("no real Grafana: GRAFANA_URL and GRAFANA_TOKEN are not set")
     with contextlib.ExitStack() as closing:
         boss = closing.enter_context(Watched(url, token, WHO))
+        ready(boss, time.sleep, print)
         empty(boss)
         content = closing.enter_context(Watched(url, _token(boss, "tuermer-content", "Editor"), WHO))
         runtime = closing.enter_context(Grafana(url, _token(boss, "tuermer-runtime", "None"), WHO))

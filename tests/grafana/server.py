@@ -110,6 +110,8 @@ def _dispatch(request: Request) -> tuple[int, object]:
     for method, pattern, handler in ROUTES:
         match = pattern.fullmatch(request.path)
         if match is not None and method == request.method:
+            if "/v1/provisioning/" in request.path and not request.organisation.alertmanager and "alert-rules" not in request.path:
+                raise plain(500, "No alertmanager configuration present in this organization")
             request.parts = tuple(unquote(part) for part in match.groups())
             return handler(request)
     raise plain(404, "Not found")

@@ -72,6 +72,7 @@ class Organisation:
     annotations: dict[int, Json] = field(default_factory=dict)
     accounts: dict[int, Json] = field(default_factory=dict)
     teams: dict[int, Json] = field(default_factory=dict)
+    alertmanager: bool = True  # a new organisation has none until the next synchronisation
     routes: set[str] = field(default_factory=set)  # receiver + settings that the Alertmanager knows
     misrouted: list[str] = field(default_factory=list)  # rules that spoke before their receiver was known
     resent: list[str] = field(default_factory=list)  # live rules whose alerts were told as over and as new
@@ -102,6 +103,7 @@ class World:
         while self.synced + SYNC <= self.now:
             self.synced += SYNC
             for organisation in self.organisations.values():
+                organisation.alertmanager = True
                 organisation.routes = {route_of(rule) for rule in organisation.rules.values()}
 
     def login(self, name: str, password: str, role: str, organisation: int = 1, *, server_admin: bool = False) -> Login:
