@@ -160,8 +160,9 @@ def rollback(desk: Desk, tenant: str, model: str, actor: str, reason: str, now: 
     present = registry.champion(desk.database, tenant, model)
     if present is None:
         raise RegistryError(f"{tenant or 'the shared registry'} has no champion of its own for {model}: there is nothing to go back from")
-    earlier = [one for one in registry.steps(desk.database, tenant, model) if one.state == "champion" and one.model_id == present.model_id]
-    before = earlier[-1].before
+    steps = registry.steps(desk.database, tenant, model)
+    promoted = [one for one in steps if one.state == "champion" and one.model_id == present.model_id and one.second != ""]
+    before = promoted[-1].before  # not of a step back to it: two steps back lead further than one
     to = None if before == "" else desk.entry(tenant, before)
     if to is not None:
         checked(desk, tenant, files_of(desk, to))

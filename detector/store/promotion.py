@@ -50,7 +50,7 @@ def promote(database: Database, entry: Entry, actor: str, second: str, reason: s
             raise StoreError(f"{entry.model_id} is no shadow any more: somebody was quicker")
         _step(connection, entry, "champion", before, actor, second, reason, now)
         told = _tell(connection, entry.tenant, inputs.model(entry.model, entry.digest, "champion"), now)
-        details = {"model": entry.model, "before": before, "trainer": actor, "approver": second, "failed": " ".join(failed)}
+        details = {"model": entry.model, "before": before, "trainer": actor, "approver": second, "failed": " ".join(failed), "reason": reason}
         audit.append(connection, audit.Entry(entry.tenant, second, "model.promote", entry.model_id, details), now)
         return told
 
@@ -70,7 +70,7 @@ def rollback(database: Database, tenant: str, model: str, to: Entry | None, acto
             (tenant, model, "" if to is None else to.model_id, state, before, moment(now), actor, clean(reason)),
         )
         told = _tell(connection, tenant, inputs.model(model, digest, "champion"), now)
-        details = {"model": model, "before": before}
+        details = {"model": model, "before": before, "reason": reason}
         audit.append(connection, audit.Entry(tenant, actor, "model.rollback", "shipped" if to is None else to.model_id, details), now)
         return told
 

@@ -59,6 +59,18 @@ CREATE TABLE store.model_approvals (
     FOREIGN KEY (tenant, model_id) REFERENCES store.artefacts
 );
 
+-- Whoever brings a model in, also a notebook, leaves a row in the audit log.
+CREATE FUNCTION store.artefact_brought() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM store.audit_append(NEW.tenant, NEW.brought, NEW.trainer, 'model.import', NEW.model_id,
+        jsonb_build_object('model', NEW.model, 'digest', NEW.digest)::text);
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION store.artefact_brought() FROM PUBLIC;
+CREATE TRIGGER brought AFTER INSERT ON store.artefacts FOR EACH ROW EXECUTE FUNCTION store.artefact_brought();
+
 -- What the gates said, run by run; `report` holds the incidents that appear, vanish or change their rank.
 CREATE TABLE store.model_gates (
     tenant text NOT NULL,
