@@ -28,6 +28,7 @@ from detector.judge.findings import Changes
 from detector.judge.policy import Policy
 from detector.judge.texts import guidance
 from detector.lanes import Tools
+from detector.learn import drifting
 from detector.logs import configure
 from detector.pipeline import Counts, route_step
 from detector.privacy.keys import FileKeyring
@@ -202,7 +203,9 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
             PulseChore(database, kafka.instance, _Figures(metrics, loop)),
         )
         loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, *chores)
-        with beside(watching(config, kafka, opened.daemon_url, scorer.wall_clock), stop):
+        watch = watching(config, kafka, opened.daemon_url, scorer.wall_clock)
+        watch.also.append(drifting.watching(config, opened.daemon_url, judge.models, metrics.drifted))
+        with beside(watch, stop):
             loop.run(stop)
 
 

@@ -19,6 +19,7 @@ UNREAD, UNREAD_SHARE, UNREAD_FACTOR = 20, 0.01, 5.0  # dead letters in 20 minute
 FILLED_BEFORE, FILLED_EVENTS, FILLED_HISTORY = 0.5, 50, 500  # a field that half of the lines had; events now; events before
 BEHIND = 5 * MINUTE
 OLD_MODEL = 180 * DAY
+GRAFANA_AWAY = 2 * MINUTE  # a restart takes less
 QUIET_EVENTS = 1_000  # events in a day without any incident that are worth a question
 ZONES = (HOUR, HOUR // 2)
 
@@ -64,7 +65,9 @@ class Operation:
     behind: int = 0  # age of the newest record that is scored
     models: Mapping[str, int] | None = None  # model id -> when it was first loaded
     quiet: Mapping[str, int] | None = None  # tenant -> events of its day without any incident
+    calibration: Mapping[tuple[str, str], float] | None = None  # (tenant, model) -> realised over nominal, where it was off for a day
     canary_missed: int = 0  # since the rehearsed attack that was not found; 0 = found, or none is under way
+    grafana_away: int = 0  # since Grafana, or one organisation in it, does not answer the daemon
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +177,14 @@ def _operation(operation: Operation, now: int) -> Iterator[Ailment]:
     for tenant, events in (operation.quiet or {}).items():
         if events >= QUIET_EVENTS:
             yield _ailment("quiet", tenant, tenant, _both(events=events))
+    for (tenant, model), ratio in (operation.calibration or {}).items():
+        values = {"de": {"ratio": f"{ratio:.1f}".replace(".", ",")}, "en": {"ratio": f"{ratio:.1f}"}}
+        rule = "alarms" if ratio > 1 else "asleep"
+        yield _ailment(rule, tenant, model, {language: {**own, "model": model, "tenant": tenant} for language, own in values.items()})
     if operation.canary_missed > 0:
         yield _ailment("canary", "", "canary", _timed(operation.canary_missed))
+    if operation.grafana_away >= GRAFANA_AWAY:
+        yield _ailment("grafana", "", "grafana", _timed(operation.grafana_away))
 
 
 def duration(micros: int, language: str) -> str:

@@ -9,13 +9,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.config import Config
 from detector.features.calendar import Calendar, day_number
+from detector.features.state import BERLIN
 from detector.features.table import ModelTable
+from detector.judge import workdays
 from detector.judge.devices import FIELDS
 from detector.judge.findings import NO_PROBABILITY
-from detector.judge.models import Scorer
+from detector.judge.models import Models, Scorer
 from detector.learn.drift import Cause, Day, Device, Shift, alike, cause, shift
-from detector.store import Database, drift, reservoir
+from detector.learn.library import RegistryLibrary
+from detector.store import Database, drift, registry, reservoir
 from detector.store.drift import BACK, DAY, HOUR, Found, Slot
 
 EVERY = 600_000_000  # µs
@@ -34,12 +38,17 @@ class DriftWatch:
     calendar: Callable[[str], Calendar]
     told: Told | None = None
     looked: int = field(default=0)
+    begun: bool = False
 
     def __call__(self, now: int) -> int:
         """How many days were looked at now. Raises Away."""
         if now - self.looked < EVERY:
             return 0
         self.looked = now
+        if self.told is not None and not self.begun:  # metrics of a process that has just started
+            for found in drift.newest(self.database):
+                self.told(found)
+        self.begun = True
         waiting = [one for one in drift.pending(self.database) if one[1] in self.tables]
         for tenant, model, day, zone in waiting:
             found = self.look(tenant, model, day, zone)
@@ -104,3 +113,28 @@ def kind_of(number: int, calendar: Calendar) -> tuple[int, bool]:
     before, kind, after = (calendar.hours(at - HOUR)[0] // 24).tolist()
     weekday = (number + 3) % 7 < 5
     return kind, weekday and (kind == 1 or (before == after == 1))
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The models that judge a tenant, looked up in the registry; shipped ones where it has none."""
+
+    database: Database
+    library: RegistryLibrary
+    shipped: Mapping[str, Scorer]
+
+    def __call__(self, tenant: str) -> Mapping[str, Scorer]:
+        found = dict(self.shipped)
+        for model in found:
+            entry = registry.champion(self.database, tenant, model) or registry.champion(self.database, "", model)
+            if entry is not None:
+                found[model] = self.library.scorer(tenant, model, entry.digest, "champion")
+        return found
+
+
+def watching(config: Config, url: str, models: Models, told: Told) -> DriftWatch:
+    """The chore of one SCORE process, with connections of its own: it runs in another thread than the loop."""
+    database, zones = Database(url), {topic.timezone for topic in config.topics}
+    calendars = {zone: workdays.calendar(zone, config.workdays) for zone in zones}
+    in_force = InForce(database, RegistryLibrary(database, config, models.tables), models.scorers)
+    return DriftWatch(database, models.tables, in_force, lambda zone: calendars.get(zone, BERLIN), told)

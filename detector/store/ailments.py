@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from detector.judge.health import DAY, Ailment, Operation
+from detector.store import drift
 from detector.store.database import EPOCH, Connection, as_json, clean, moment
 
 STALE_REPORT = 60  # seconds: an older report of a process says nothing about now
@@ -67,7 +68,7 @@ def operation(connection: Connection, now: int, canary_missed: int = 0) -> Opera
     assert row is not None
     assert newest is not None
     behind = 0 if newest[0] is None else max(0, now - _micros(newest[0]))
-    return Operation(int(row[0]), behind, _models(connection), _quiet(connection, now), canary_missed)
+    return Operation(int(row[0]), behind, _models(connection), _quiet(connection, now), drift.miscalibrated(connection), canary_missed)
 
 
 def note_models(connection: Connection, models: Mapping[str, str], now: int) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import LiteralString
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg.rows import dict_row
 
 from detector.features.calendar import EPOCH_HOUR, local
 from detector.store.database import EPOCH, Connection, Database, as_json, moment
@@ -136,28 +138,31 @@ def read(
 ) -> list[Found]:
     """What was found about days in [since, until], the oldest first."""
     with database.transaction() as connection:
-        rows = connection.execute(
-            "SELECT tenant, model, day, model_id, rows, ks, realised, unknown, psi, cause, features, text FROM store.drift "
-            "WHERE tenant = %s AND %s IN ('', model) AND day BETWEEN %s AND %s ORDER BY day, model",
+        return _found(
+            connection,
+            "SELECT * FROM store.drift WHERE tenant = %s AND %s IN ('', model) AND day BETWEEN %s AND %s ORDER BY day, model",
             (tenant, model, since, until),
-        ).fetchall()
-    return [Found(*row[:10], features=tuple(row[10]), text=row[11]) for row in rows]
+        )
 
 
-def newest(connection: Connection) -> list[tuple[str, str, float, float, float | None, float, str | None]]:
-    """(tenant, model, largest PSI, KS, realised, unknown, cause) of each model's last day."""
-    return connection.execute(
-        """
-        SELECT DISTINCT ON (tenant, model) tenant, model, coalesce((SELECT max(value::text::double precision) FROM jsonb_each(psi)), 0),
-            ks, realised, unknown, cause
-        FROM store.drift ORDER BY tenant, model, day DESC
-        """
-    ).fetchall()
+def newest(database: Database) -> list[Found]:
+    """Each model's last day."""
+    with database.transaction() as connection:
+        return _found(connection, "SELECT DISTINCT ON (tenant, model) * FROM store.drift ORDER BY tenant, model, day DESC", ())
 
 
 def miscalibrated(connection: Connection) -> dict[tuple[str, str], float]:
     """Realised over nominal of models that were off on their last day, by tenant and model."""
-    return {(t, m): ratio for t, m, _, _, ratio, _, _ in newest(connection) if ratio is not None and not WRONG[0] <= ratio <= WRONG[1]}
+    rows = connection.execute(
+        "SELECT DISTINCT ON (tenant, model) tenant, model, realised FROM store.drift ORDER BY tenant, model, day DESC"
+    ).fetchall()
+    return {(tenant, model): ratio for tenant, model, ratio in rows if ratio is not None and not WRONG[0] <= ratio <= WRONG[1]}
+
+
+def _found(connection: Connection, query: LiteralString, arguments: tuple[object, ...]) -> list[Found]:
+    names = [one.name for one in fields(Found)]
+    rows = connection.cursor(row_factory=dict_row).execute(query, arguments).fetchall()
+    return [Found(**{name: row[name] for name in names} | {"features": tuple(row["features"])}) for row in rows]
 
 
 def unexplained(database: Database, tenant: str, model: str, since: dt.date, until: dt.date) -> list[tuple[str, float, str | None]]:

@@ -40,9 +40,19 @@ METRICS: Mapping[str, Metric] = {
     "tuermer_scored_events_total": Metric("counter", "Events scored since the start, replayed ones included."),
     "tuermer_incidents_total": Metric("counter", "Incidents opened.", ("model",)),
     "tuermer_notified_total": Metric("counter", "Notifications that the budget let through."),
+    "tuermer_annotations_total": Metric(
+        "counter", "Verdicts that Grafana's annotations held, each once: applied, or why not.", ("outcome",)
+    ),
+    "tuermer_delivered_total": Metric("counter", "Messages that a receiver took.", ("receiver",)),
+    "tuermer_undelivered": Metric("gauge", "Messages that wait for a receiver that does not take them.", ("receiver",)),
     "tuermer_latency_seconds": Metric("histogram", "From the record's time in Kafka to its committed row."),
     "tuermer_entities": Metric("gauge", "Sources, accounts, services and pairs that are held in memory."),
     "tuermer_entity_bytes": Metric("gauge", "Memory that they take."),
+    "tuermer_drift_psi": Metric("gauge", "Largest population stability index of a feature, last complete day.", ("tenant", "model")),
+    "tuermer_drift_ks": Metric("gauge", "Distance of that day's scores from those before (Kolmogorov-Smirnov).", ("tenant", "model")),
+    "tuermer_alert_rate_ratio": Metric("gauge", "Rows with p <= 0.01 over those that there should be.", ("tenant", "model")),
+    "tuermer_unknown_values_share": Metric("gauge", "Values outside all that the days before had.", ("tenant", "model")),
+    "tuermer_drift_cause": Metric("gauge", "1 where this is why the last complete day differs.", ("tenant", "model", "cause")),
 }
 
 
@@ -51,6 +61,34 @@ class Progress(Protocol):
 
     events: int
     lag: int
+
+
+CAUSES = ("source", "format", "volume", "calendar", "behaviour")
+
+
+class Drifted(Protocol):
+    """What a look at a model's day found."""
+
+    @property
+    def tenant(self) -> str: ...
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def psi(self) -> Mapping[str, float]: ...
+
+    @property
+    def ks(self) -> float: ...
+
+    @property
+    def realised(self) -> float | None: ...
+
+    @property
+    def unknown(self) -> float: ...
+
+    @property
+    def cause(self) -> str | None: ...
 
 
 class Metrics:
@@ -94,6 +132,15 @@ class Metrics:
         self._scored = progress.events
         self._gauges["tuermer_lag_messages"].set(progress.lag)
 
+    def annotated(self, outcome: str) -> None:
+        """An annotation of Grafana was looked at for the first time."""
+        self._counters["tuermer_annotations_total"].labels(outcome).inc()
+
+    def delivered(self, receiver: str, number: int, waiting: int) -> None:
+        """A receiver took `number` messages, and `waiting` are left."""
+        self._counters["tuermer_delivered_total"].labels(receiver).inc(number)
+        self._gauges["tuermer_undelivered"].labels(receiver).set(waiting)
+
     def latencies(self, seconds: NDArray[np.floating]) -> None:
         """The latency of each event of a committed batch, shape (n,)."""
         self._latency.observe(seconds)
@@ -101,6 +148,16 @@ class Metrics:
     def recent_latency(self) -> tuple[float, float] | None:
         """50th and 99th percentile in seconds since this was asked before; None if nothing was scored in between."""
         return self._latency.recent()
+
+    def drifted(self, found: Drifted) -> None:
+        """How a model's last complete day differed from those before."""
+        whose = (found.tenant, found.model)
+        self._gauges["tuermer_drift_psi"].labels(*whose).set(max(found.psi.values(), default=0.0))
+        self._gauges["tuermer_drift_ks"].labels(*whose).set(found.ks)
+        self._gauges["tuermer_alert_rate_ratio"].labels(*whose).set(float("nan") if found.realised is None else found.realised)
+        self._gauges["tuermer_unknown_values_share"].labels(*whose).set(found.unknown)
+        for cause in CAUSES:
+            self._gauges["tuermer_drift_cause"].labels(*whose, cause).set(1 if cause == found.cause else 0)
 
     def held(self, entities: int, size: int) -> None:
         """How many entities SCORE holds, and their bytes."""
