@@ -7,8 +7,9 @@ incidents. Of several SCORE processes one does it, whoever holds the database's 
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -19,6 +20,7 @@ from kafka.errors import KafkaError
 from detector.config import CANARY, Config, Kafka
 from detector.drill import Player, found_since
 from detector.judge.health import DAY, HOUR, MINUTE, ailments
+from detector.night import Night
 from detector.privacy.dead_letters import DeadLetter
 from detector.rehearsal import ATTACKS
 from detector.sources import client
@@ -98,11 +100,17 @@ class Watch:
     letters: DeadLetterCount | None = None
     canary: Canary | None = None
     cleaned: int = field(default=0)
+    night: Night | None = None
+    also: list[Callable[[int], object]] = field(default_factory=list)  # at leisure, by the clock
 
     def run(self, stop: threading.Event) -> None:
         while not stop.wait(ROUND):
             try:
                 self.round()
+                if self.night is not None:
+                    self.night(self.clock())
+                for chore in self.also:
+                    chore(self.clock())
             except Away as away:
                 log.warning("watch-postponed", reason=str(away))
             except KafkaError as error:
@@ -141,9 +149,10 @@ def canary(config: Kafka) -> Canary:
     return Canary(Player(KafkaProducer(**client.arguments(config), acks="all", metrics_enabled=False)))
 
 
-def watching(config: Config, kafka: Kafka, url: str, clock: Clock) -> Watch:
+def watching(config: Config, kafka: Kafka, url: str, clock: Clock, environ: Mapping[str, str] = os.environ) -> Watch:
     """The watch of one SCORE process."""
-    return Watch(Database(url), clock, dead_letters(kafka), canary(kafka) if config.watch.canary else None)
+    night = Night.of(config, Database(url), environ)
+    return Watch(Database(url), clock, dead_letters(kafka), canary(kafka) if config.watch.canary else None, night=night)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,6 @@ from typing import Any
 import polars as pl
 import pytest
 import structlog
-import zstandard
 from starlette.testclient import TestClient
 
 from detector import logs
@@ -35,6 +34,7 @@ from detector.privacy.verify import Hit, hits, laid_open
 from detector.records import Place, Records, of_lines
 from detector.scorer import LocalScorer
 from detector.store import Applied, Reader, Store
+from detector.store.contents import contents
 from detector.web.metrics import Metrics
 from detector.web.page import Probes, application
 from detector.web.terminal import lines as printed
@@ -100,14 +100,11 @@ class Watched:
         self.out["changes"] = self.out.get("changes", b"") + repr(changes).encode()
 
     def stored(self) -> bytes:
-        """Every row of every table as text, and the snapshots uncompressed."""
-        tables = self.database.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'store'")
-        rows = [repr(self.database.rows(f'SELECT t::text FROM store."{name}" t')) for (name,) in tables]
-        parts = self.database.rows("SELECT shard, string_agg(payload, ''::bytea ORDER BY part) FROM store.snapshot_parts GROUP BY shard")
-        assert parts, "there was no snapshot to search"
-        payloads = [bytes(payload) for _, payload in parts if isinstance(payload, bytes)]
-        states = [zstandard.ZstdDecompressor().decompress(payload, max_output_size=1 << 30) for payload in payloads]
-        return "".join(rows).encode() + b"".join(states)
+        """Every row of every table, found as `tuermer privacy verify` finds them."""
+        places = list(contents(self.database.url("postgres")))
+        assert {"snapshots", "store.incidents", "store.evidence"} <= {place.name for place in places if place.content != b""}
+        assert all(place.readable for place in places)
+        return b"".join(place.content for place in places)
 
     def shown(self) -> None:
         """All pages, in both languages, and the lines of the terminal."""

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from detector.night import due
 from detector.retentionsections import Retention
 from detector.store import Database, holds, retention
 from detector.store.database import EPOCH
@@ -184,6 +185,7 @@ def test_the_state_of_a_silent_shard_goes_and_one_that_is_heard_stays(year: Test
 def test_each_run_is_recorded_and_signed(year: TestDatabase, daemon: Database) -> None:
     key = Ed25519PrivateKey.generate()
     record = retention.night(daemon, PERIODS, NOW, key)
+    assert record is not None
     ((document, signature),) = year.rows("SELECT document, signature FROM store.deletion_runs")
     assert isinstance(signature, bytes)
     key.public_key().verify(signature, retention.signed_text(str(document).encode()))
@@ -195,7 +197,9 @@ def test_each_run_is_recorded_and_signed(year: TestDatabase, daemon: Database) -
 
 def test_a_second_night_finds_nothing_to_do(year: TestDatabase, daemon: Database) -> None:
     retention.night(daemon, PERIODS, NOW)
-    assert retention.night(daemon, PERIODS, NOW).deleted == []
+    record = retention.night(daemon, PERIODS, NOW)
+    assert record is not None
+    assert record.deleted == []
 
 
 def test_a_held_incident_is_kept_whole_until_the_hold_ends(year: TestDatabase, daemon: Database) -> None:
@@ -232,6 +236,7 @@ def test_a_night_that_was_killed_is_gone_on_with_and_nothing_is_counted_twice(ye
     with pytest.raises(Killed):
         retention.night(daemon, PERIODS, NOW, outside=kill)
     record = retention.night(daemon, PERIODS, NOW)
+    assert record is not None
     assert year.rows("SELECT count(*) FROM store.deletion_runs") == [(1,)]
     incidents = next(line for line in record.deleted if (line.tenant, line.relation) == ("stadt", "incidents"))
     assert incidents.rows == sum(age > 180 for age in AGES)
@@ -251,6 +256,35 @@ def test_the_daemon_can_delete_nothing_of_today(year: TestDatabase) -> None:
     year.rows("INSERT INTO store.deletion_runs (began) VALUES (now())")
     year.rows("SELECT store.forget('incidents', 'stadt', 0, now() + interval '9 years', 1)", role="tuermer_daemon")
     assert year.rows("SELECT count(*) FROM store.incidents") == count
+
+
+def test_two_nights_at_once_are_one(year: TestDatabase, daemon: Database) -> None:
+    with contextlib.closing(Database(year.url())) as other:
+        inner: list[retention.Record | None] = []
+
+        def meanwhile(_now: int) -> list[retention.Deleted]:
+            inner.append(retention.night(other, PERIODS, NOW))
+            return []
+
+        outer = retention.night(daemon, PERIODS, NOW, outside=meanwhile)
+    assert inner == [None]
+    assert outer is not None
+
+
+@pytest.mark.parametrize(
+    ("last", "now", "is_due"),
+    [
+        (None, "2026-11-01T12:00+01:00", True),
+        ("2026-11-01T03:01+01:00", "2026-11-01T23:00+01:00", False),
+        ("2026-11-01T03:01+01:00", "2026-11-02T02:59+01:00", False),
+        ("2026-11-01T03:01+01:00", "2026-11-02T03:00+01:00", True),
+        ("2026-10-24T03:30+02:00", "2026-10-25T03:00+01:00", True),  # the night of 25 hours
+        ("2026-11-05T03:30+01:00", "2026-11-01T12:00+01:00", False),  # the clock went back
+    ],
+)
+def test_a_night_is_due_when_the_last_three_in_the_morning_has_seen_none(last: str | None, now: str, *, is_due: bool) -> None:
+    before = None if last is None else dt.datetime.fromisoformat(last)
+    assert due(before, dt.datetime.fromisoformat(now), "Europe/Berlin") is is_due
 
 
 def test_every_table_says_how_long_it_is_kept(any_database: TestDatabase) -> None:

@@ -12,9 +12,10 @@ from kafka import KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
 
 from detector.config import Kafka
+from detector.retentionsections import Retention
 from detector.sentence import Sentence
+from detector.sources import keeping
 
-EVENTS_RETENTION_MS = 72 * 3600 * 1000  # tuermer.events is kept at most 72 h (design section 6)
 LARGEST = 8 << 20  # bytes; our messages are under 900 KB, but one event alone may be larger
 
 Arguments = dict[str, Any]  # Any: keyword arguments of an untyped library
@@ -135,9 +136,7 @@ def require_topics(config: Kafka, names: Sequence[str], environ: Mapping[str, st
 
 
 def _create(admin: KafkaAdminClient, config: Kafka, name: str, partitions: int) -> None:
-    settings = {"max.message.bytes": str(LARGEST)}
-    if name == config.events_topic:
-        settings["retention.ms"] = str(EVENTS_RETENTION_MS)
+    settings = {"max.message.bytes": str(LARGEST)} | keeping.settings(config, Retention(), name)  # the night sets what is configured
     topic = {name: {"num_partitions": partitions, "replication_factor": config.replication_factor, "configs": settings}}
     try:
         admin.create_topics(topic, wait_for_metadata=True)

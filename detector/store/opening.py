@@ -25,6 +25,7 @@ class Opened:
     daemon_url: str
     reader_url: str
     close: Callable[[], None]
+    admin_url: str = ""  # of who may make roles
 
 
 def open_database(config: Config, environ: Mapping[str, str], *, visit: bool = False) -> Opened:
@@ -40,7 +41,7 @@ def open_database(config: Config, environ: Mapping[str, str], *, visit: bool = F
         migrate.migrate(owner)
     except Away as error:
         raise StoreError(f"The database does not answer: {error}. Is it running, and is database.url right?") from error
-    return Opened(url, url, lambda: None)
+    return Opened(url, url, lambda: None, owner)
 
 
 def _alone(directory: Path, *, visit: bool) -> Opened:
@@ -64,13 +65,14 @@ def _alone(directory: Path, *, visit: bool) -> Opened:
         opened.close()
         lock.close()
 
-    return Opened(opened.daemon_url, opened.reader_url, close)
+    return Opened(opened.daemon_url, opened.reader_url, close, opened.admin_url)
 
 
 def open_embedded(server: Embedded, *, visit: bool = False) -> Opened:
     started = server.start()
     prepare(server)
-    return Opened(server.url("tuermer_daemon"), server.url("tuermer_daemon"), server.stop if started or not visit else lambda: None)
+    close = server.stop if started or not visit else lambda: None
+    return Opened(server.url("tuermer_daemon"), server.url("tuermer_daemon"), close, server.url(SUPERUSER))
 
 
 def prepare(server: Embedded, database: str = DATABASE) -> None:

@@ -17,6 +17,7 @@ from detector.store import audit
 from detector.store.database import EPOCH, Connection, Database, moment
 
 PARTITION = "20[0-9]{6}$"
+LOCK = 0x7475_6E69  # of PostgreSQL's advisory locks
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,24 @@ class Record(msgspec.Struct, frozen=True):
 Outside = Callable[[int], list[Deleted]]  # deletes where no table of ours is (Grafana, Kafka); given `now`
 
 
-def night(database: Database, periods: Periods, now: int, key: Ed25519PrivateKey | None = None, outside: Outside | None = None) -> Record:
-    """Deletes everything that is past its time at `now` (µs), and says what. Raises Away; the next call goes on."""
+def night(
+    database: Database, periods: Periods, now: int, key: Ed25519PrivateKey | None = None, outside: Outside | None = None
+) -> Record | None:
+    """Deletes everything that is past its time at `now` (µs), and says what; None when another process is at it.
+
+    Raises Away, also when the disk is full or a reader holds a table; the next call goes on.
+    """
+    with database.transaction() as connection:
+        alone = connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone()  # until it is given back, or we fall
+    if alone != (True,):
+        return None
+    try:
+        return _night(database, periods, now, key, outside)
+    finally:
+        database.close()  # and with it the lock
+
+
+def _night(database: Database, periods: Periods, now: int, key: Ed25519PrivateKey | None, outside: Outside | None) -> Record:
     run = _begin(database, now)
     for day in _days(database):
         with database.transaction() as connection:
