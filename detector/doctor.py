@@ -14,6 +14,7 @@ from kafka.errors import CoordinatorNotAvailableError, GroupIdNotFoundError, Kaf
 
 from detector.config import Config, ConfigError, Kafka
 from detector.configload import load
+from detector.learn import signing
 from detector.learn.registry import verify
 from detector.privacy.keys import FileKeyring, KeyFileError
 from detector.sources.client import ClientError, arguments, reachable
@@ -43,6 +44,7 @@ def examine(path: Path, environ: Mapping[str, str], now: Callable[[], float] = t
     found += _key(config, now)
     found += _disk(config)
     found += _models()
+    found += _signers(config)
     if config.kafka is not None:
         found += _kafka(config, config.kafka, environ)
     found += _database(config, environ, now)
@@ -75,6 +77,26 @@ def _models() -> list[Finding]:
     if wrong != []:
         return [Finding("models", False, sentence) for sentence in wrong]
     return [Finding("models", True, "every model is as it was made")]
+
+
+def _signers(config: Config) -> list[Finding]:
+    """Promotion needs two; nobody has to promote, so none at all is a choice."""
+    if config.keyholders == []:
+        return []
+    try:
+        people = signing.signers_of(config)
+    except ConfigError as error:
+        return [Finding("signers", False, str(error))]
+    if len(people) >= signing.FEWEST:
+        return [Finding("signers", True, f"{', '.join(sorted(people))} may vouch for models")]
+    who = f"only {next(iter(people))}" if people else "nobody"
+    return [
+        Finding(
+            "signers",
+            False,
+            f"{who} in [[keyholders]] belongs to the group {signing.GROUP}: no model can be promoted before two people do",
+        )
+    ]
 
 
 def _kafka(config: Config, kafka: Kafka, environ: Mapping[str, str]) -> Iterator[Finding]:

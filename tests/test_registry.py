@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from detector import doctor
 from detector.forest.artefact import ArtefactError
 from detector.judge import inputs
 from detector.learn import promotion
@@ -99,7 +100,8 @@ def test_an_override_needs_a_reason_and_both_names_are_in_the_audit_log(
     promotion.promote(at, "stadt", entry.model_id, START)
     ((details,),) = database.rows("SELECT details FROM store.audit WHERE action = 'model.promote'")
     assert msgspec.json.decode(str(details)) == {
-        "model": "auth-source", "before": "", "trainer": "kramer", "approver": "meier", "failed": "volume", "reason": "Standort Süd kam dazu",
+        "model": "auth-source", "before": "", "trainer": "kramer", "approver": "meier", "failed": "volume",
+        "reason": "Standort Süd kam dazu",
     }  # fmt: skip
 
 
@@ -139,7 +141,7 @@ def test_who_trained_it_cannot_approve_it_not_even_under_a_second_name(
     entry = brought(at, people, tmp_path)
     promotion.to_shadow(at, "stadt", entry.model_id, "kramer", START)
     gated(at, entry)
-    with pytest.raises(RegistryError, match="kramer trained auth-source-.*; somebody else has to approve it"):
+    with pytest.raises(RegistryError, match=r"kramer trained auth-source-.*; somebody else has to approve it"):
         promotion.approve(at, "stadt", entry.model_id, people["kramer"], "", START)
     twice = Desk(configured({"kramer": people["kramer"].public, "also": people["kramer"].public}), at.database, TABLES)
     twice = Desk(msgspec.structs.replace(twice.config, keyholders=_renamed(twice)), at.database, TABLES)
@@ -243,7 +245,7 @@ def test_a_daemon_loads_a_candidate_as_shadow_but_as_champion_only_what_two_peop
     gated(at, entry)
     promotion.approve(at, "stadt", entry.model_id, people["meier"], "", START)
     assert library.scorer(SHARD, "auth-source", entry.digest, "champion").threshold_p == 1e-2
-    with pytest.raises(ArtefactError, match="the registry has no auth-source .* for werke"):
+    with pytest.raises(ArtefactError, match=r"the registry has no auth-source .* for werke"):
         library.scorer(ELSEWHERE, "auth-source", entry.digest, "champion")
 
 
@@ -269,6 +271,17 @@ def test_a_signer_who_left_the_list_vouches_for_nothing_any_more(at: Desk, peopl
     left = RegistryLibrary(at.database, configured([people["kramer"]]), at.tables)
     with pytest.raises(ArtefactError, match="no second person"):
         left.scorer(SHARD, "auth-source", entry.digest, "champion")
+
+
+def test_doctor_counts_valid_signers_and_warns_below_two(people: dict[str, Person]) -> None:
+    both = [people["kramer"], people["meier"]]
+    assert doctor._signers(configured([])) == []
+    assert [f.ok for f in doctor._signers(configured(both))] == [True]
+    (one,) = doctor._signers(configured(both[:1]))
+    assert (one.ok, one.text.split(" in ")[0]) == (False, "only kramer")
+    twice = configured([both[0], both[0]])
+    renamed = [twice.keyholders[0], msgspec.structs.replace(twice.keyholders[1], name="also")]
+    assert not doctor._signers(msgspec.structs.replace(twice, keyholders=renamed))[0].ok
 
 
 def test_a_model_for_other_features_is_refused_when_it_is_brought(at: Desk, people: dict[str, Person], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature
 
 from detector.config import Config
 from detector.forest.artefact import ArtefactError, Files, vouches
-from detector.privacy.people import Person, Public, signers
+from detector.privacy.people import Person, Public, holders, signers
 
 GROUP = "models"
 TRAINED, APPROVED = "model", "model approval"  # purposes: a signature for one is none for the other
@@ -54,6 +54,12 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def trusted(config: Config, tenant: str) -> Mapping[str, Public]:
     """Who may vouch for a tenant's models, by login; for the shared ones ("") only who is not bound to a tenant."""
     return signers(config, GROUP, tenant)
+
+
+def signers_of(config: Config) -> Mapping[str, Public]:
+    """Everybody who may vouch for some tenant's models, each key once, by login. Raises ConfigError."""
+    named = {holder.public.signing.public_bytes_raw(): holder.public for holder in holders(config) if GROUP in holder.groups}
+    return {public.name: public for public in named.values()}
 
 
 def sign(folder: Path, person: Person) -> None:
