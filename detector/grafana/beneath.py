@@ -85,7 +85,7 @@ def silent(s: Setting) -> Json:
     columns = (
         Column("device", s.t("Gerät", "Device"), 160),
         Column("since", s.t("seit", "since"), 115, wording.moment(s)),
-        Column("age", s.t("Dauer", "For"), 100, "s"),
+        Column("age", s.t("Dauer", "For"), 120, "dtdhms"),
         Column("text", s.t("Was das heißt", "What it means"), wrap=True),
     )
     return panels.table(

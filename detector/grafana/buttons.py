@@ -14,8 +14,8 @@ from detector.grafana.setting import Setting
 WORD = "tuermer-verdict"  # the tag that the daemon asks for
 
 
-def single(s: Setting) -> list[Json]:
-    """For one incident."""
+def first(s: Setting) -> list[Json]:
+    """For one incident; four, because that is what a phone shows beside the severity."""
     return [
         _button(
             "confirmed",
@@ -48,6 +48,12 @@ def single(s: Setting) -> list[Json]:
             s.t("In Arbeit", "In work"),
             s.t("Ich kümmere mich darum (gilt 8 Stunden)?", "I am looking after it (for 8 hours)?"),
         ),
+    ]
+
+
+def more(s: Setting) -> list[Json]:
+    """For one incident, seldom needed; and for all that are alike."""
+    return [
         _button(
             "closed",
             s.t("Schließen", "Close"),
@@ -61,6 +67,7 @@ def single(s: Setting) -> list[Json]:
             s.t("Zurück", "Take back"),
             s.t("Alles zurücknehmen, was zu dieser Auffälligkeit geurteilt wurde?", "Take back all that was judged about this anomaly?"),
         ),
+        *alike(s),
     ]
 
 

@@ -30,7 +30,7 @@ def _heartbeat(s: Setting) -> Json:
         1,
         *s.about("operation.heartbeat"),
         select("age", "heartbeat", "component = 'score'", "", 1),
-        unit="s",
+        unit="dtdhms",
         steps=((None, panels.CALM), (120, wording.RED)),
         link=_here(2, s),
     )
@@ -68,7 +68,7 @@ def _canary(s: Setting) -> Json:
         5,
         *s.about("operation.canary"),
         select("age", "canary", "", "", 1),
-        unit="s",
+        unit="dtdhms",
         steps=((None, panels.CALM), (26 * 3600.0, wording.RED)),
         nothing=s.t("noch nie", "never yet"),
         link=_here(2, s),
@@ -135,7 +135,7 @@ def _letters(s: Setting) -> Json:
     return panels.series(
         9,
         *s.about("operation.letters"),
-        select("time, cause, records", "dead_letters", f"{HERE} AND $__timeFilter(time)", "time", 20000),
+        select("time, cause AS name, records", "dead_letters", f"{HERE} AND $__timeFilter(time)", "time", 20000),
         style="bars",
         stacked=True,
         nothing=s.t("keine", "none"),
@@ -160,14 +160,12 @@ def _letters_by(s: Setting) -> Json:
 
 
 def _calibration(s: Setting) -> Json:
-    columns = (Column("share", s.t("Anteil im untersten Zehntel", "Share in the lowest tenth")),)
     made = panels.series(
         11,
         *s.about("operation.calibration"),
-        select("time, model, share", "calibration", f"{HERE} AND tenth = 1", "time", 2000),
+        select("time, model AS name, share", "calibration", f"{HERE} AND tenth = 1", "time", 2000),
         unit="percentunit",
         limit=0.2,
-        columns=columns,
     )
     return made | {"timeFrom": "35d"}
 
@@ -176,7 +174,7 @@ def _drift(s: Setting) -> Json:
     return panels.series(
         12,
         *s.about("operation.drift"),
-        select("time, model, drift", "drift", HERE, "time", 2000),
+        select("time, model AS name, drift", "drift", HERE, "time", 2000),
         unit="none",
         limit=0.2,
     ) | {"timeFrom": "35d"}
@@ -191,7 +189,7 @@ def _models(s: Setting) -> Json:
         Column("model_id", s.t("Version", "Version"), 220),
         Column("state", s.t("Stand", "State"), 110, words=states),
         Column("since", s.t("seit", "since"), 130, wording.date(s)),
-        Column("age", s.t("Alter", "Age"), 100, "s"),
+        Column("age", s.t("Alter", "Age"), 120, "dtdhms"),
     )
     return panels.table(
         13,
@@ -205,7 +203,7 @@ def _models(s: Setting) -> Json:
 def _devices(s: Setting) -> Json:
     columns = (
         Column("device", s.t("Gerät", "Device"), 160),
-        Column("age", s.t("zuletzt vor", "last, ago"), 110, "s"),
+        Column("age", s.t("zuletzt vor", "last, ago"), 120, "dtdhms"),
         Column("events_24h", s.t("Ereignisse in 24 h", "Events in 24 h"), 140, "locale"),
         Column("site", s.t("Standort", "Site"), 110),
     )

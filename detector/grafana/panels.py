@@ -42,7 +42,7 @@ class Column:
     cell: Json = field(default_factory=dict)
     more: tuple[tuple[str, Any], ...] = ()
 
-    def override(self) -> Json:
+    def override(self, *, in_table: bool = False) -> Json:
         properties: list[Json] = []
 
         def put(id_: str, value: object) -> None:
@@ -68,6 +68,8 @@ class Column:
             put("custom.wrapText", True)  # where 12.3 looks for it; older ones look into the cell
         if cell:
             put("custom.cellOptions", cell)
+        if in_table and not self.hidden:
+            put("noValue", "–")  # the panel's own text is for a table without rows
         for id_, value in self.more:
             put(id_, value)
         return {"matcher": {"id": "byName", "options": self.name}, "properties": properties}
@@ -112,7 +114,9 @@ def panel(
 def table(id_: int, title: str, description: str, sql: str, columns: Sequence[Column], *, nothing: str, tall: bool = False) -> Json:
     defaults = {"custom": {"align": "auto", "filterable": False, "inspect": False}, "noValue": nothing, "unit": "string"}
     options = {"showHeader": True, "cellHeight": "md" if tall else "sm", "footer": {"show": False, "reducer": [], "fields": ""}}
-    return panel(id_, "table", title, description, [target(sql)], options=options, defaults=defaults, columns=columns)
+    made = panel(id_, "table", title, description, [target(sql)], options=options, defaults=defaults)
+    made["fieldConfig"]["overrides"] = [column.override(in_table=True) for column in columns]
+    return made
 
 
 def stat(
@@ -138,7 +142,7 @@ def stat(
 def bars(
     id_: int, title: str, description: str, sql: str, *, unit: str = "short", words: Words | None = None,
     link: tuple[str, str] | None = None,
-    steps: Sequence[tuple[float | None, str]] = ((None, "blue"),), nothing: str = "–", decimals: int | None = 0,
+    steps: Sequence[tuple[float | None, str]] = ((None, "blue"),), nothing: str = "–", decimals: int | None = 0, names: str = "top",
 ) -> Json:  # fmt: skip
     """One bar per row: the first text column is its name, the number its length. `words` names and colours the bars by that text."""
     links = [] if link is None else [{"title": link[0], "url": link[1], "targetBlank": False}]
@@ -161,7 +165,8 @@ def bars(
     ]
     options = {
         "reduceOptions": {"values": False, "calcs": ["lastNotNull"], "fields": ""}, "orientation": "horizontal", "displayMode": "basic",
-        "valueMode": "text", "showUnfilled": False, "minVizHeight": 16, "minVizWidth": 8, "namePlacement": "top", "sizing": "auto",
+        "valueMode": "text", "showUnfilled": False, "minVizHeight": 16, "minVizWidth": 8, "namePlacement": names, "sizing": "auto",
+        "text": {"titleSize": 13, "valueSize": 14},
     }  # fmt: skip
     made = panel(id_, "bargauge", title, description, [target(sql)], options=options, defaults=defaults)
     made["fieldConfig"]["overrides"] = named
@@ -174,7 +179,7 @@ def series(
     id_: int, title: str, description: str, sql: str, *, unit: str = "short", form: str = "time_series", columns: Sequence[Column] = (),
     style: str = "line", stacked: bool = False, nothing: str = "–", limit: float | None = None,
 ) -> Json:  # fmt: skip
-    """Numbers over time. In the form `time_series` a text column names the line; `style` is line, bars or points."""
+    """Numbers over time. In the form `time_series` the text column `name` names the line; `style` is line, bars or points."""
     defaults: Json = {
         "unit": unit, "min": 0, "noValue": nothing, "color": {"mode": "palette-classic"},
         "custom": {
@@ -183,6 +188,8 @@ def series(
             "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
         },
     }  # fmt: skip
+    if form == "time_series":
+        defaults["displayName"] = "${__field.labels.name}"
     if limit is not None:
         defaults["thresholds"] = {"mode": "absolute", "steps": [{"value": None, "color": CALM}, {"value": limit, "color": "orange"}]}
         defaults["custom"]["thresholdsStyle"] = {"mode": "dashed"}
@@ -205,7 +212,10 @@ def heatmap(id_: int, title: str, description: str, sql: str, *, unit: str = "sh
         },
         "exemplars": {"color": CALM}, "filterValues": {"le": 1e-9},
     }  # fmt: skip
-    defaults = {"unit": unit, "noValue": nothing, "custom": {"hideFrom": {"legend": False, "tooltip": False, "viz": False}}}
+    defaults = {
+        "unit": unit, "noValue": nothing, "displayName": "${__field.labels.name}",
+        "custom": {"hideFrom": {"legend": False, "tooltip": False, "viz": False}},
+    }  # fmt: skip
     return panel(id_, "heatmap", title, description, [target(sql, "time_series")], options=options, defaults=defaults)
 
 

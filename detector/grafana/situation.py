@@ -54,6 +54,7 @@ def _severities(s: Setting) -> Json:
         select("severity, incidents", "open_by_severity", HERE, "level DESC", 4),
         words=wording.severities(s),
         link=places.rows(s, "open"),
+        names="left",
     )
 
 
@@ -71,7 +72,7 @@ def _oldest(s: Setting) -> Json:
         3,
         *s.about("situation.oldest"),
         select("oldest_age", "situation", HERE, "", 1),
-        unit="s",
+        unit="dtdhms",
         link=places.rows(s, "unattended"),
         nothing=s.t("keine", "none"),
         steps=((None, panels.CALM), (8 * 3600.0, wording.ORANGE)),
@@ -112,8 +113,8 @@ def _triage(s: Setting) -> Json:
         ORDER BY level DESC, since DESC LIMIT 200
     """  # noqa: S608 - names of ours
     columns = (
-        Column("severity", s.t("Stufe", "Level"), 86, words=wording.severities(s)),
-        Column("verdict", s.t("Urteil", "Verdict"), 290, cell={"type": "actions"}, more=(("actions", buttons.single(s)),)),
+        Column("severity", s.t("Stufe", "Level"), 80, words=wording.severities(s)),
+        Column("verdict", s.t("Urteil", "Verdict"), 288, cell={"type": "actions"}, more=(("actions", buttons.first(s)),)),
         Column("title", s.t("Was", "What"), 330, link=places.incident(s), wrap=True),
         Column("status", s.t("Stand", "Status"), 120, words=wording.statuses(s)),
         Column("got_in", s.t("Hinein?", "Got in?"), 95, words=wording.entered(s)),
@@ -124,8 +125,8 @@ def _triage(s: Setting) -> Json:
         Column("one_in", s.t("1 von", "1 in"), 100, "locale", more=(("decimals", 0),)),
         Column("events", s.t("Ereignisse", "Events"), 90, "locale"),
         Column("episode", s.t("Mal", "Time no."), 60, "none"),
-        Column("alike", s.t("Alle gleichartigen", "All alike"), 330, cell={"type": "actions"}, more=(("actions", buttons.alike(s)),)),
-        Column("alike_open", s.t("davon offen", "of these open"), 95, "none"),
+        Column("alike", s.t("Mehr", "More"), 460, cell={"type": "actions"}, more=(("actions", buttons.more(s)),)),
+        Column("alike_open", s.t("gleiche offen", "alike, open"), 95, "none"),
         Column("alike_hidden", hidden=True),
         Column("one_hidden", hidden=True),
         Column("entity_key", hidden=True),
@@ -160,10 +161,10 @@ def _search(s: Setting) -> Json:
     columns = (
         Column("term", s.t("Gesucht", "Asked for"), 160),
         Column("what", s.t("Gefunden in", "Found in"), 200, words=wording.searched(s), wrap=True),
-        Column("severity", s.t("Stufe", "Level"), 86, words=wording.severities(s)),
+        Column("severity", s.t("Stufe", "Level"), 80, words=wording.severities(s)),
         Column("title", s.t("Auffälligkeit", "Anomaly"), 330, link=places.incident(s), wrap=True),
         Column("status", s.t("Stand", "Status"), 120, words=wording.statuses(s)),
-        Column("field", s.t("Als", "As"), 130, words=wording.fields(s)),
+        Column("field", s.t("Als", "As"), 130, words=wording.matched(s)),
         Column("value", s.t("Wert", "Value"), 160, link=places.thing(s)),
         Column("events", s.t("Ereignisse", "Events"), 90, "locale"),
         Column("first", s.t("Zuerst", "First"), 115, wording.date(s)),

@@ -71,6 +71,11 @@ def fields(s: Setting) -> Words:
     }
 
 
+def matched(s: Setting) -> Words:
+    """As what a searched term was found."""
+    return fields(s) | {"entity": Word(s.t("es selbst", "itself")), "id": Word(s.t("Nummer", "id"))}
+
+
 def kinds(s: Setting) -> Words:
     """Of an object, or of what links two incidents."""
     return {

@@ -309,7 +309,7 @@ CROSS JOIN LATERAL (
 CREATE VIEW grafana.chain AS
 SELECT
     l.incident_id, l.tenant, l.other_id, l.kinds, l.shared, o.title_de, o.title_en, o.severity, o.level, o.status, o.got_in,
-    o.episode_opened AS begins, o.updated AS ends
+    o.episode_opened AS begins, o.updated AS ends, o.until
 FROM (
     SELECT
         k.incident_id, k.tenant, k.other_id, string_agg(DISTINCT k.kind, '+' ORDER BY k.kind) AS kinds,
@@ -320,14 +320,19 @@ FROM (
 JOIN grafana.incidents AS o ON o.id = l.other_id
 UNION ALL
 SELECT
-    i.id, i.tenant, i.id, 'self', '', i.title_de, i.title_en, i.severity, i.level, i.status, i.got_in, i.episode_opened, i.updated
+    i.id, i.tenant, i.id, 'self', '', i.title_de, i.title_en, i.severity, i.level, i.status, i.got_in, i.episode_opened, i.updated, i.until
 FROM grafana.incidents AS i;
 
--- The same as changes of state over time: from its beginning an incident has its severity, after its last event none.
+-- The same as changes of state over time: its severity from the beginning to the last event, then `after` until it is over.
 CREATE VIEW grafana.chain_states AS
-SELECT c.incident_id, c.tenant, c.begins AS time, c.severity AS state, c.title_de AS name_de, c.title_en AS name_en FROM grafana.chain AS c
-UNION ALL
-SELECT c.incident_id, c.tenant, greatest(c.ends, c.begins + interval '1 minute'), NULL, c.title_de, c.title_en FROM grafana.chain AS c;
+SELECT c.incident_id, c.tenant, x.time, x.state, c.title_de AS name_de, c.title_en AS name_en
+FROM grafana.chain AS c
+CROSS JOIN LATERAL (VALUES
+    (c.begins, c.severity),
+    (greatest(c.ends, c.begins + interval '1 minute'), CASE WHEN c.until > c.ends THEN 'after' END),
+    (CASE WHEN c.until > c.ends AND c.until <= now() THEN c.until END, NULL)
+) AS x (time, state)
+WHERE x.time IS NOT NULL;
 
 -- One incident in words, and what fills the links to the raw lines: plain values only, a token leaves its place empty.
 CREATE VIEW grafana.incident AS
@@ -631,18 +636,18 @@ CREATE FUNCTION grafana.search(asked_tenant text, asked text) RETURNS TABLE (
         ) AS a ON true
     )
     (
+        SELECT t.term, CASE min(t.kind) WHEN 'token' THEN 'token' WHEN 'wide' THEN 'wide' ELSE 'nothing' END,
+            '', '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ''
+        FROM terms AS t
+        WHERE t.term NOT IN (SELECT f.term FROM found AS f)
+        GROUP BY t.term ORDER BY t.term
+    ) UNION ALL (
         SELECT
             f.term, f.what, f.field, f.value, coalesce(f.events, i.events), coalesce(f.first, i.opened), coalesce(f.last, i.updated),
             f.incident_id, i.severity, i.status, i.title_de, i.title_en, f.entity_key
         FROM found AS f
         LEFT JOIN grafana.incidents AS i ON i.id = f.incident_id
         ORDER BY coalesce(f.last, i.updated) DESC NULLS LAST LIMIT 500
-    ) UNION ALL (
-        SELECT t.term, CASE min(t.kind) WHEN 'token' THEN 'token' WHEN 'wide' THEN 'wide' ELSE 'nothing' END,
-            '', '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ''
-        FROM terms AS t
-        WHERE t.term NOT IN (SELECT f.term FROM found AS f)
-        GROUP BY t.term ORDER BY t.term
     )
 $$;
 
