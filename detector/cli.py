@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from detector import __version__, deskcli, modelscli, privacycli
+from detector import __version__, deskcli, grafanacli, modelscli, privacycli
 from detector.logs import configure
 from detector.options import DEFAULT_CONFIG, ConfigFile, Failed
 from detector.sentence import Sentence
@@ -34,6 +34,7 @@ app.command(deskcli.go_live, name="go-live")
 app.command(deskcli.suppress)
 app.command(deskcli.digest)
 app.command(deskcli.drill)
+app.command(grafanacli.grafana)
 app.command(privacycli.tenant)
 app.command(privacycli.hold)
 app.command(privacycli.night)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from detector.sentence import Sentence
 
 Json = dict[str, Any]
-Method = Literal["GET", "POST", "PUT", "DELETE"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Trouble(Sentence):

@@ -136,6 +136,11 @@ class Grafana(Connection):
         """Annotations with this tag, newest first by their own `time`; there are no pages, so `limit` bounds what is seen."""
         return list(self.call("GET", "/annotations", params={"tags": tag, "type": "annotation", "limit": limit}))
 
+    def annotations_between(self, tag: str, limit: int, begin: int, end: int) -> list[Json]:
+        """Likewise, with a `time` in [begin, end] ms."""
+        asked = {"tags": tag, "type": "annotation", "limit": limit, "from": begin, "to": end}
+        return list(self.call("GET", "/annotations", params=asked))
+
     # organisation and accounts
 
     def version(self) -> str:
@@ -166,6 +171,20 @@ class Grafana(Connection):
 
     def create_service_account(self, name: str, role: str) -> Json:
         return dict(self.call("POST", "/serviceaccounts/", {"name": name, "role": role, "isDisabled": False}))
+
+    def change_role(self, account: int, name: str, role: str) -> None:
+        self.call("PATCH", f"/serviceaccounts/{account}", {"name": name, "role": role})
+
+    def members(self) -> list[Json]:
+        """People of the organisation: login, role. Only an Admin may ask."""
+        return list(self.call("GET", "/org/users"))
+
+    def service_accounts(self) -> list[Json]:
+        return list(self.call("GET", "/serviceaccounts/search", params={"query": "", "perpage": 1000})["serviceAccounts"])
+
+    def button(self) -> None:
+        """What a verdict button sends, but empty: Grafana answers 405 if it lets no button through, else refuses for other reasons."""
+        self.call("POST", "/annotations", {}, headers={"X-Grafana-Action": "1"})
 
     def tokens(self, account: int) -> list[Json]:
         return list(self.call("GET", f"/serviceaccounts/{account}/tokens"))
