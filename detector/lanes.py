@@ -175,7 +175,7 @@ class Lane:
             self._must(shard, lambda entry=entry: self.core.ready(shard, entry.kind, entry.payload))  # type: ignore[misc] # mypy knows no defaults of lambdas
         due = self.tools.monotonic() + SNAPSHOT_PAUSE
         self.shards[shard] = Owned(claim, state, next_, claim.applied, deque(inputs), claim.snapshot is not None, due)
-        if claim.new:  # its tenant's models judge it from the first message on
+        if claim.snapshot is None and claim.origin == claim.applied:  # its tenant's models judge it from the first message on
             self.settle(shard, self.tools.patiently(lambda: store.waiting([shard])).get(shard, []))
 
     def _state(self, claim: Claim, begin: int) -> tuple[Any, int]:

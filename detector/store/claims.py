@@ -33,7 +33,6 @@ class Claim:
     origin: int
     applied: int
     snapshot: Snapshot | None
-    new: bool = False  # nobody had it before
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def claim(database: Database, policy: Policy, shard: str, now: int, place: str =
             )
         if row[4]:
             promotion.greet(connection, shard, tenant, now)
-        return Claim(shard, tenant, row[0], row[1], row[2], _snapshot(connection, shard), row[4])
+        return Claim(shard, tenant, row[0], row[1], row[2], _snapshot(connection, shard))
 
 
 def known(database: Database, place: str) -> list[str]:
