@@ -17,7 +17,7 @@ from typing import Any, Literal
 from kafka.errors import KafkaError
 from msgspec.structs import replace
 
-from detector import daemon, desk, scorer
+from detector import daemon, desk, grafanawatch, scorer
 from detector.assembly import core, router
 from detector.config import CANARY, Config, ConfigError, Kafka
 from detector.configload import load
@@ -205,7 +205,8 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
         loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, *chores)
         watch = watching(config, kafka, opened.daemon_url, scorer.wall_clock)
         watch.also.append(drifting.watching(config, opened.daemon_url, judge.models, metrics.drifted))
-        with beside(watch, stop):
+        grafana = grafanawatch.watching(config, opened.daemon_url, environ, scorer.wall_clock, metrics.annotated)
+        with beside(watch, stop), grafanawatch.beside(grafana, stop):
             loop.run(stop)
 
 

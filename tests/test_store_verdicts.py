@@ -154,7 +154,7 @@ def test_allowed_suppresses_for_thirty_days_and_what_it_hides_stays_closed(bench
 
 def comes_again(incident: Incident, *, wish: bool = False) -> Changes:
     second = replace(going_on(incident).episodes[0], number=incident.episode, opened=NOW, closes_at=NOW + DAY)
-    more = {incident.id: (EvidenceRow("source.ip", "198.51.100.7", 5, NOW, NOW, incident.episode),)}
+    more: dict[str, tuple[EvidenceRow, ...]] = {incident.id: (EvidenceRow("source.ip", "198.51.100.7", 5, NOW, NOW, incident.episode),)}
     return replace(going_on(incident, wish=wish), episodes=(second,), evidence=more)
 
 

@@ -68,7 +68,22 @@ def operation(connection: Connection, now: int, canary_missed: int = 0) -> Opera
     assert row is not None
     assert newest is not None
     behind = 0 if newest[0] is None else max(0, now - _micros(newest[0]))
-    return Operation(int(row[0]), behind, _models(connection), _quiet(connection, now), drift.miscalibrated(connection), canary_missed)
+    return Operation(
+        int(row[0]), behind, _models(connection), _quiet(connection, now), drift.miscalibrated(connection), canary_missed,
+        _grafana_away(connection, now),
+    )  # fmt: skip
+
+
+def _grafana_away(connection: Connection, now: int) -> int:
+    """µs since Grafana does not answer, as the thread that asks it wrote lately; 0: it answers, or nobody asks it."""
+    row = connection.execute(
+        """
+        SELECT max((values ->> 'away_seconds')::double precision) FROM store.health
+        WHERE component = 'grafana' AND reported > %s - make_interval(secs => %s)
+        """,
+        (moment(now), 2 * STALE_REPORT),
+    ).fetchone()
+    return 0 if row is None or row[0] is None else int(row[0] * 1e6)
 
 
 def note_models(connection: Connection, models: Mapping[str, str], now: int) -> None:
