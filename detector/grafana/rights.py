@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from detector.grafana.api import Grafana
 from detector.grafana.model import VERDICTS, Model
-from detector.grafana.tokens import account_name
 
 VIEW, EDIT = 1, 2
 
@@ -23,18 +22,19 @@ class Missing:
     give: Callable[[], None]
 
 
-def missing(boss: Grafana, model: Model, team: str) -> list[Missing]:
-    """What is not given yet; folder and dashboard must be there. `team` "": nobody gets buttons through a team."""
-    return [*_runtime(boss, model), *(_team(boss, team) if team != "" else ())]
+def missing(boss: Grafana, model: Model, runtime: int | None, team: str) -> list[Missing]:
+    """What is not given yet; folder and dashboard must be there.
+
+    `runtime`: number of the run-time account, None if there is none. `team` "": nobody gets buttons through a team.
+    """
+    return [*_runtime(boss, model, runtime), *(_team(boss, team) if team != "" else ())]
 
 
-def _runtime(boss: Grafana, model: Model) -> Iterator[Missing]:
-    account = boss.service_account(account_name("runtime"))
-    if account is None:
+def _runtime(boss: Grafana, model: Model, number: int | None) -> Iterator[Missing]:
+    if number is None:
         return
-    number = int(account["id"])
     if not any(entry.get("userId") == number and entry["permission"] >= VIEW for entry in boss.permissions("folders", model.folder)):
-        words = f"the account {account['name']} may not look into the folder {model.folder_title}, so verdicts are not read"
+        words = f"the run-time account may not look into the folder {model.folder_title}, so verdicts are not read"
         yield Missing(words, lambda: boss.permit("folders", model.folder, "users", number, "View"))
 
 

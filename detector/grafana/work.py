@@ -116,6 +116,15 @@ class Site:
         with inside:
             yield inside
 
+    def runtime(self, organisation: Organisation) -> int | None:
+        """The number of the account that the run-time token belongs to; None if there is no token."""
+        login = self._maybe(organisation, "runtime")
+        if login is None:
+            return None
+        with login:
+            kind, _, number = str(login.me().get("uid", "")).partition(":")
+        return int(number) if kind == "service-account" and number.isdigit() else None
+
     def today(self) -> dt.date:
         return dt.datetime.fromtimestamp(self.now(), dt.UTC).date()
 
@@ -158,7 +167,7 @@ def _pushing(site: Site, organisation: Organisation, content: Grafana, boss: Gra
 def _give(site: Site, boss: Grafana, organisation: Organisation) -> list[str]:
     given = []
     model = contents(site.config, organisation, Found(site.environ), site.today())
-    for right in rights.missing(boss, model, organisation.verdict_team):
+    for right in rights.missing(boss, model, site.runtime(organisation), organisation.verdict_team):
         site.tell(f"right: {right.words}")
         right.give()
         given.append(f"right: {right.words}")
@@ -203,7 +212,9 @@ def diff(site: Site, tenant: str | None = None) -> list[Difference]:
             todo = plan(model, read(content, model), site.record(organisation), locked=site.config.grafana.lock_in_ui)
             with site.boss(organisation, number) as boss:
                 there = content.folder(FOLDER) is not None and content.dashboard(VERDICTS) is not None
-                missing = rights.missing(boss, model, organisation.verdict_team) if boss is not None and there else []
+                missing = (
+                    rights.missing(boss, model, site.runtime(organisation), organisation.verdict_team) if boss is not None and there else []
+                )
         found.append(Difference(organisation.tenant, todo, [right.words for right in missing]))
     return found
 
