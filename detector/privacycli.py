@@ -144,12 +144,11 @@ def privacy_report(
         Keep this report, signed with audit.key_file: the next one is compared with it.
     """
     from detector import proof
+    from detector.prooftext import written
 
     report, changes = proof.report(config, dict(os.environ), _now(), sign=sign)
     print(
-        json.dumps({"report": report, "changes": changes}, indent=2, ensure_ascii=False)
-        if as_json
-        else proof.text(report, changes, language)
+        json.dumps({"report": report, "changes": changes}, indent=2, ensure_ascii=False) if as_json else written(report, changes, language)
     )
 
 

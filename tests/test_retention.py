@@ -7,7 +7,6 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -16,6 +15,7 @@ from detector.retentionsections import Retention
 from detector.store import Database, holds, retention
 from detector.store.database import EPOCH
 from detector.store.retention import Periods
+from tests.filled import fill, token
 from tests.postgres import TestDatabase
 
 TODAY = dt.datetime(2026, 11, 1, 3, 30, tzinfo=dt.UTC)
@@ -28,75 +28,13 @@ PERIODS = Periods(
 )
 TENANTS = ("stadt", "kurz")
 AGES = (*range(45), *range(45, 400, 12))  # days
-TOKEN = "u-0123456789abcdef"
-
-YEAR = """
-INSERT INTO store.tenants (tenant) VALUES ('stadt'), ('kurz');
-INSERT INTO store.buckets (tenant, tokens, refilled, day, shares)
-    SELECT tenant, 1, 0, '2026-08-01'::date - 'epoch'::date, '{"u-0123456789abcdef": 1}' FROM store.tenants;
-INSERT INTO store.shards (shard, tenant, site, place, origin, applied, claimed)
-    SELECT tenant || '/x', tenant, 'x', 'tuermer.events/1', 0, 100, now() FROM store.tenants;
-CREATE TEMPORARY TABLE days AS SELECT t.tenant, t.tenant || '/x' AS shard, %(today)s::timestamptz - a * interval '1 day' AS at,
-    gen_random_uuid() AS id FROM store.tenants AS t CROSS JOIN unnest(%(ages)s::integer[]) AS a;
-SELECT store.make_day((at AT TIME ZONE 'UTC')::date) FROM days;
-INSERT INTO store.incidents (id, day, shard, tenant, site, model, model_id, family, entity_kind, entity_value, techniques, opened,
-    closes_at, p_value, score, opening_severity, urgent, title, counterfactual, reasons, recorded, updated, severity, worst_p, worst_score,
-    events, got_in, episode_opened, episode_events)
-SELECT id, (at AT TIME ZONE 'UTC')::date, shard, tenant, 'x', 'auth-user', 'm', 'f', 'user.name', %(token)s, '{}', at, at, 0.1, 1, 'low',
-    false,
-    jsonb_build_object('de', 'Konto ' || %(token)s || ' von 203.0.113.7'), '{}',
-    jsonb_build_array(jsonb_build_object('feature', 'hour', 'text', jsonb_build_object('de', %(token)s || ' um 12:30:45'))), at, at, 'low',
-    0.1, 1, 1, 'no', at, 1 FROM days;
-INSERT INTO store.episodes
-    SELECT i.id, 1, i.day, i.opened, i.closes_at, i.model, i.model_id, 0.1, 1, i.reasons, '{}', i.updated, 0.1, 1, 1, 'no'
-    FROM store.incidents AS i;
-INSERT INTO store.evidence (day, incident, field, value, events, first, last)
-    SELECT i.day, i.id, 'user.name', %(token)s, 1, i.opened, i.opened FROM store.incidents AS i;
-INSERT INTO store.samples (day, incident, time, topic, partition, position, fields)
-    SELECT i.day, i.id, i.opened, 'auth', 0, 1, '{"user.name": "u-0123456789abcdef"}' FROM store.incidents AS i;
-INSERT INTO store.outbox (id, incident, tenant, created, payload)
-    SELECT i.id || '/1', i.id, i.tenant, i.opened, '{"title": "u-0123456789abcdef"}' FROM store.incidents AS i;
-INSERT INTO store.deliveries SELECT o.id, 'mail', o.created FROM store.outbox AS o;
-INSERT INTO store.near_misses
-    SELECT shard, (at AT TIME ZONE 'UTC')::date, 'm', 'user.name', 1, %(token)s, 'f', 'm', at, 0.1, 1, 2, '{}', '{}', '[]' FROM days;
-INSERT INTO store.deciles SELECT shard, (at AT TIME ZONE 'UTC')::date, 'm', '{0,0,0,0,0,0,0,0,0,0}' FROM days;
-INSERT INTO store.digests SELECT tenant, (at AT TIME ZONE 'UTC')::date, at, '{}' FROM days;
-INSERT INTO store.suppressions (key, tenant, field, value, technique, signature, author, reason, created, expires, ends_with_epoch)
-    SELECT 'x' || id, tenant, 'user.name', %(token)s, '', '{}', 'a', 'r', at, at, true FROM days;
-INSERT INTO store.maintenance (tenant, site, entity, name, begins, ends, added) SELECT tenant, '', '', id::text, at, at, at FROM days;
-INSERT INTO store.decisions SELECT i.id, 1, i.opened, 'held', 'budget', 'low' FROM store.incidents AS i;
-INSERT INTO store.verdicts (source, incident, tenant, episode, word, scope, author, given, recorded)
-    SELECT 'page/1', i.id, i.tenant, 1, 'confirmed', 'one', 'a', i.opened, i.opened FROM store.incidents AS i;
-INSERT INTO store.notes (source, incident, tenant, kind, text, author, written)
-    SELECT 'page/' || i.id, i.id, i.tenant, 'note', 'siehe ' || %(token)s, 'a', i.opened FROM store.incidents AS i;
-INSERT INTO store.ailments (kind, tenant, subject, severity, title, text, opened, updated, closed)
-    SELECT 'silent', tenant, id::text, 'low', '{}', '{}', at, at, at FROM days;
-INSERT INTO store.reservoir (tenant, shard, day, model, hour, aside, schema, rows, seen, eligible, low, incidents, columns)
-    SELECT tenant, shard, (at AT TIME ZONE 'UTC')::date, 'm', at, false, 's', 1, 1, 1, '{0,0,0}', '{}', '' FROM days;
-INSERT INTO store.annotations (tenant, id, created, updated, seen, outcome)
-    SELECT tenant, row_number() OVER (), 1, 1, at, 'applied' FROM days;
-INSERT INTO store.snapshots (shard, next, schema, bytes, saved, heard) VALUES
-    ('stadt/x', 100, 's', 1, %(today)s, %(today)s), ('kurz/x', 100, 's', 1, %(today)s, %(today)s::timestamptz - interval '11 days');
-INSERT INTO store.snapshot_parts VALUES ('stadt/x', 0, 'x'), ('kurz/x', 0, 'x');
-INSERT INTO store.links (tenant, epoch, token, slot, tag, sealed)
-    SELECT tenant, (at AT TIME ZONE 'UTC')::date - 'epoch'::date, %(token)s, convert_to(id::text, 'UTF8'), 'x', 'x' FROM days;
-INSERT INTO store.link_slots (slot, tenant, epoch, groups, made) SELECT slot, tenant, epoch, '{a,b}', now() FROM store.links;
-INSERT INTO store.link_keys SELECT slot, tenant, 'h', 'meier', 'a', 'x' FROM store.link_slots;
-INSERT INTO store.openings (id, tenant, incident, case_number, reason, requester, request, signature, requested, expires)
-    SELECT gen_random_uuid(), tenant, id, '1', 'r', 'meier', 'x', 'x', at, at FROM days;
-INSERT INTO store.opening_tokens (opening, tenant, epoch, token)
-    SELECT id, tenant, (requested AT TIME ZONE 'UTC')::date - 'epoch'::date, %(token)s FROM store.openings;
-INSERT INTO store.inputs (shard, from_offset, kind, payload, created) SELECT shard, 50, 'verdict', '{}', at FROM days;
-"""
+TOKEN = token("stadt")
 
 
 @pytest.fixture
 def year(database: TestDatabase) -> TestDatabase:
-    arguments = {"today": TODAY, "ages": list(AGES), "token": TOKEN}
-    with psycopg.connect(database.url("postgres"), autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
-        for statement in YEAR.split(";\n"):
-            if statement.strip() != "":
-                connection.execute(statement.encode(), arguments)
+    fill(database, TENANTS, TODAY, AGES)
+    database.rows("UPDATE store.snapshots SET heard = %s::timestamptz - interval '11 days' WHERE shard = 'kurz/x'", TODAY)
     return database
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 
 import psycopg
 import pytest
+from psycopg.rows import TupleRow
 
 from detector.store import tenancy
 from detector.store.database import StoreError
+from tests.filled import fill, token
 from tests.postgres import TestDatabase
 
 NOW = 1_780_315_200_000_000
@@ -47,6 +50,142 @@ def test_a_tenant_is_added_once_and_gets_new_passwords_on_request(
     psycopg.connect(url(database, new)).close()
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(url(database, old))
+
+
+HEALTH = {  # what the operator of many tenants sees of each
+    "grafana.health", "grafana.devices", "grafana.unwell", "public.health", "public.health_incidents", "public.devices", "public.learning",
+    "grafana.dead_letters", "grafana.dead_letters_24h", "grafana.learning", "store.shards",
+}  # fmt: skip
+
+
+@pytest.fixture
+def towns(database: TestDatabase, logins: dict[tuple[str, str], tenancy.Login]) -> TestDatabase:
+    """Each table has rows of each tenant, in which its name, its token or its incidents' ids stand."""
+    fill(database, TENANTS, dt.datetime.now(dt.UTC), (0, 1))
+    return database
+
+
+def relations(database: TestDatabase) -> list[str]:
+    rows = database.rows(
+        "SELECT n.nspname || '.' || c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        " WHERE n.nspname IN ('store', 'public', 'grafana') AND c.relkind IN ('r', 'v', 'p', 'm') ORDER BY 1"
+    )
+    return [str(name) for (name,) in rows]
+
+
+def marks(database: TestDatabase, tenant: str) -> list[str]:
+    """What gives the tenant away: its name, its token, its incidents."""
+    ids = database.rows("SELECT id::text FROM store.incidents WHERE tenant = %s", tenant)
+    return [tenant, token(tenant), *(str(id_) for (id_,) in ids)]
+
+
+def read(connection: psycopg.Connection[TupleRow], relation: str) -> str | None:
+    """All rows as text (columns that may be read), None where nothing may be."""
+    try:
+        columns = connection.execute(
+            "SELECT string_agg(quote_ident(attname), ',') FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+            " AND NOT attisdropped AND has_column_privilege(attrelid, attnum, 'SELECT')",
+            (relation,),
+        ).fetchone()
+        if columns is None or columns[0] is None:
+            return None
+        rows = connection.execute(f"SELECT row_to_json(x)::text FROM (SELECT {columns[0]} FROM {relation}) AS x")
+        return "\n".join(row[0] for row in rows.fetchall())
+    except psycopg.errors.InsufficientPrivilege:
+        return None
+
+
+def test_no_login_of_a_tenant_reads_anything_of_another_from_any_table_or_view(
+    towns: TestDatabase, logins: dict[tuple[str, str], tenancy.Login]
+) -> None:
+    names, seen = relations(towns), set()
+    for (tenant, kind), login in logins.items():
+        foreign = [mark for other in TENANTS if other != tenant for mark in marks(towns, other)]
+        own = marks(towns, tenant)
+        with psycopg.connect(url(towns, login), autocommit=True) as connection:
+            for name in names:
+                text = read(connection, name)
+                if text is not None:
+                    assert [mark for mark in foreign if mark in text] == [], f"the {kind} of {tenant} in {name}"
+                    seen |= {(kind, name)} if any(mark in text for mark in own) else set()
+    assert {("grafana", "grafana.triage"), ("auditor", "store.audit"), ("trainer", "store.reservoir")} <= seen
+    assert len(seen) > 25, "each kind of login sees what is its own"
+
+
+def test_the_shared_logins_see_health_and_no_contents_once_there_are_tenants(towns: TestDatabase) -> None:
+    everything = [mark for tenant in TENANTS for mark in marks(towns, tenant)]
+    found = set()
+    for role in ("tuermer_grafana", "tuermer_auditor", "tuermer_trainer"):
+        with psycopg.connect(towns.url(role), autocommit=True) as connection:
+            for name in relations(towns):
+                text = read(connection, name)
+                if text is not None and any(mark in text for mark in everything):
+                    found.add(name)
+    assert found <= HEALTH, "the operator sees contents"
+    assert found >= {"grafana.devices"}, "the operator sees no health"
+
+
+def test_one_town_without_logins_of_tenants_needs_no_more_than_the_shared_ones(database: TestDatabase) -> None:
+    fill(database, ("stadt",), dt.datetime.now(dt.UTC), (0,))
+    with psycopg.connect(database.url("tuermer_grafana"), autocommit=True) as connection:
+        assert "stadt" in (read(connection, "grafana.triage") or "")
+
+
+def test_another_tenants_row_and_none_at_all_give_the_same_answer(
+    towns: TestDatabase, logins: dict[tuple[str, str], tenancy.Login]
+) -> None:
+    ((foreign,),) = towns.rows("SELECT id::text FROM store.incidents WHERE tenant = 'bergdorf' LIMIT 1")
+    with psycopg.connect(url(towns, logins["altstadt", "grafana"]), autocommit=True) as connection:
+        for id_ in (str(foreign), "00000000-0000-0000-0000-000000000000"):
+            assert connection.execute("SELECT * FROM grafana.triage WHERE id = %s::uuid", (id_,)).fetchall() == []
+        for trick in (  # a filter that would tell by an error which rows there are, were it asked before ours
+            "SELECT count(*) FROM grafana.triage WHERE 1 / (CASE WHEN tenant = 'bergdorf' THEN 0 ELSE 1 END) = 1",
+            "SELECT count(*) FROM grafana.triage WHERE tenant = 'bergdorf' AND 1 / (length(tenant) - 8) = 1",
+        ):
+            connection.execute(trick.encode()).fetchall()
+
+
+def test_a_tenant_writes_nothing_for_another(towns: TestDatabase, logins: dict[tuple[str, str], tenancy.Login]) -> None:
+    """Whatever a login may insert, update or delete: a foreign tenant's name is refused by the rule, before any key is looked at."""
+    writable = towns.rows(
+        "SELECT r.rolname::text, c.oid::regclass::text, string_agg(quote_ident(a.attname), ',') FROM pg_roles AS r"
+        " CROSS JOIN pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+        " WHERE r.rolname = ANY(%s) AND c.relnamespace IN ('store'::regnamespace, 'public'::regnamespace) AND c.relkind IN ('r', 'p', 'v')"
+        " AND has_column_privilege(r.oid, c.oid, a.attnum, 'INSERT') GROUP BY 1, 2",
+        [login.role for login in logins.values() if login.tenant == "altstadt"],
+    )
+    by_role = {login.role: login for login in logins.values()}
+    for role, name, columns in writable:
+        ((row,),) = towns.rows(f"SELECT row_to_json(t)::text FROM {name} AS t WHERE tenant = 'bergdorf' LIMIT 1")
+        for foreign in (str(row), str(row).replace("m-bergdorf", "m-new")):  # one that is there, one that is not
+            with psycopg.connect(url(towns, by_role[str(role)]), autocommit=True) as connection:
+                copy = f"INSERT INTO {name} ({columns}) SELECT {columns} FROM jsonb_populate_record(NULL::{name}, %s)"
+                with pytest.raises(psycopg.errors.InsufficientPrivilege, match="violates row-level security policy"):
+                    connection.execute(copy.encode(), (foreign,))
+    assert len(writable) >= 4
+
+
+def test_every_table_that_knows_its_tenant_is_under_the_rule(any_database: TestDatabase) -> None:
+    rows = any_database.rows(
+        "SELECT DISTINCT c.relname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid"
+        " WHERE c.relnamespace = 'store'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
+        " AND a.attname IN ('tenant', 'shard') AND NOT (c.relrowsecurity AND c.relforcerowsecurity)"
+    )
+    assert rows == [("tenant_roles",)], "store.protect('store.…') is missing"
+
+
+def test_the_page_narrows_itself_and_never_widens(towns: TestDatabase, logins: dict[tuple[str, str], tenancy.Login]) -> None:
+    count = "SELECT DISTINCT tenant FROM public.incidents ORDER BY 1"
+    with psycopg.connect(towns.url()) as connection:
+        tenancy.narrow(connection, ["bergdorf"])
+        assert connection.execute(count).fetchall() == [("bergdorf",)]
+        tenancy.narrow(connection, [])
+        assert connection.execute(count).fetchall() == []
+        tenancy.narrow(connection, None)
+        assert len(connection.execute(count).fetchall()) == 3
+    with psycopg.connect(url(towns, logins["altstadt", "grafana"])) as connection:
+        connection.execute("SELECT set_config('tuermer.tenants', '[\"bergdorf\"]', true)")
+        assert connection.execute("SELECT FROM grafana.triage").fetchall() == []
 
 
 def url(database: TestDatabase, login: tenancy.Login) -> str:

@@ -116,6 +116,11 @@ CREATE POLICY own ON store.deliveries USING (
     (SELECT store.sees_health()) OR EXISTS (SELECT FROM store.outbox AS o WHERE o.id = deliveries.id)
 );
 CREATE POLICY daemon ON store.deliveries TO tuermer_daemon USING (true);
+-- How many messages wait is health, and the view counts them; which they are is not.
+CREATE POLICY contents ON store.outbox AS RESTRICTIVE TO tuermer_auditor
+    USING ((SELECT store.sees_all()) OR tenant = ANY ((SELECT store.my_tenants())::text[]));
+CREATE POLICY contents ON store.deliveries AS RESTRICTIVE TO tuermer_auditor
+    USING ((SELECT store.sees_all()) OR EXISTS (SELECT FROM store.outbox AS o WHERE o.id = deliveries.id));
 
 REVOKE ALL ON FUNCTION store.caller(), store.caller_scope(), store.narrowed(), store.sees_all(), store.sees_health(), store.my_tenants(),
     store.protect(regclass, boolean, boolean) FROM PUBLIC;
