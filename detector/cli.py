@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from detector import __version__, deskcli, grafanacli, modelscli, privacycli
+from detector import __version__, deskcli, grafanacli, modelscli, openingcli, privacycli
 from detector.logs import configure
 from detector.options import DEFAULT_CONFIG, ConfigFile, Failed
 from detector.sentence import Sentence
@@ -35,6 +35,11 @@ app.command(deskcli.suppress)
 app.command(deskcli.digest)
 app.command(deskcli.drill)
 app.command(grafanacli.grafana)
+app.command(openingcli.opening)
+app.command(openingcli.auskunft)
+app.command(openingcli.audit)
+keys.command(openingcli.keys_rotate, name="rotate")
+keys.command(openingcli.keys_shred, name="shred")
 app.command(privacycli.tenant)
 app.command(privacycli.hold)
 app.command(privacycli.night)

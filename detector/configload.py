@@ -26,7 +26,7 @@ from msgspec.inspect import (
     type_info,
 )
 
-from detector import configcheck, deskcheck, grafanacheck, grafanasections, packs
+from detector import configcheck, deskcheck, grafanacheck, grafanasections, openingcheck, packs
 from detector.config import Config, ConfigError
 from detector.configcheck import Role
 
@@ -79,6 +79,8 @@ def _troubles(path: Path, environ: Mapping[str, str], role: Role) -> Iterator[st
     yield from configcheck.missing(config, environ, role)
     yield from grafanacheck.contradictions(config)
     yield from deskcheck.contradictions(config)
+    yield from openingcheck.contradictions(config)
+    yield from openingcheck.missing(config, environ, role)
     if role != "route":
         yield from deskcheck.missing(config, environ)
 

@@ -32,8 +32,12 @@ from detector.learn import drifting
 from detector.logs import configure
 from detector.pipeline import Counts, route_step
 from detector.privacy.keys import FileKeyring
+from detector.opening.book import OpeningBook
+from detector.opening.chores import opening_chores
+from detector.opening.keeping import link_table
 from detector.records import Place
 from detector.sentence import Sentence
+from detector.privacy.vault import Halted
 from detector.sources.client import ensure_topics, reachable
 from detector.store import Applied, Away, Database, Reader, Store, ailments, open_database
 from detector.store.book import Book
@@ -41,8 +45,10 @@ from detector.store.digests import DigestChore
 from detector.store.guide import keep_guidance
 from detector.store.pulse import Figures, PulseChore
 from detector.watch import beside, watching
+from detector.store.links import LinkTable
 from detector.web.metrics import Metrics
 from detector.web.page import Probes, application, check_listen
+from detector.web import openings
 from detector.web.server import Page
 from detector.web.serving import page_of
 
@@ -74,7 +80,7 @@ def run_role(path: Path, role: Role, environ: Mapping[str, str], *, accept_gap: 
         return
     try:
         if role == "route":
-            _route(config, _stop_on_signals(), accept_gap)
+            _route(config, environ, _stop_on_signals(), accept_gap)
         else:
             _score(config, config.kafka, environ, _stop_on_signals(), accept_gap)
     except KafkaError as error:
@@ -159,9 +165,15 @@ class _NoIncidents:
         return []
 
 
-def _route(config: Config, stop: threading.Event, accept_gap: bool) -> None:
+def _route(config: Config, environ: Mapping[str, str], stop: threading.Event, accept_gap: bool) -> None:
     keyring = FileKeyring.of(config)
-    steps, metrics, pulse = router(config, keyring), Metrics(), Pulse()
+    with contextlib.suppress(Halted):
+        links = link_table(config, environ, scorer.wall_clock, stop.wait)
+        _routing(config, keyring, links, stop, accept_gap)
+
+
+def _routing(config: Config, keyring: FileKeyring, links: LinkTable | None, stop: threading.Event, accept_gap: bool) -> None:
+    steps, metrics, pulse = router(config, keyring, links=links is not None), Metrics(), Pulse()
 
     def observe(counts: Counts, behind: Mapping[Place, int]) -> None:
         pulse.beat()
@@ -171,9 +183,12 @@ def _route(config: Config, stop: threading.Event, accept_gap: bool) -> None:
         keyring.advance(now, waiting)
 
     probes = Probes(pulse.healthy, pulse.ready, metrics.text)
+        if links is not None:
+            links.tick(now)
     page = Page(application(_NoIncidents(), probes, config.language), *check_listen(config.page.route_listen))
     with _serving(page):
-        daemon.route(config, lambda records: route_step(records, steps), stop, daemon.Hooks(observe, tick), accept_gap=accept_gap)
+        hooks = daemon.Hooks(observe, tick)
+        daemon.route(config, lambda records: route_step(records, steps), stop, hooks, links=links, accept_gap=accept_gap)
 
 
 def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threading.Event, accept_gap: bool) -> None:
@@ -187,7 +202,10 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
         probes = Probes(pulse.healthy, lambda: pulse.ready() or _database_answers(reader), metrics.text)
         book = Book(opened.daemon_url)
         stack.callback(book.close)
-        stack.enter_context(_serving(page_of(config, reader, book, probes)))
+        opened_names = OpeningBook(opened.daemon_url)
+        stack.callback(opened_names.close)
+        sections = [lambda site: openings.pages(site, opened_names)]
+        stack.enter_context(_serving(page_of(config, reader, book, probes, sections)))
         consumer = stack.enter_context(contextlib.closing(scorer.consumer(kafka)))
         sender = stack.enter_context(contextlib.closing(alerts.producer(kafka)))
         loop = scorer.Scorer(consumer, kafka.events_topic, judge, _tools(config, opened.daemon_url, stop, metrics, accept_gap))
@@ -202,7 +220,8 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
             InUse(database, judge, loop.lanes),
             PulseChore(database, kafka.instance, _Figures(metrics, loop)),
         )
-        loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, *chores)
+        own = opening_chores(config, database, environ)
+        loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, *chores, *own)
         watch = watching(config, kafka, opened.daemon_url, scorer.wall_clock)
         watch.also.append(drifting.watching(config, opened.daemon_url, judge.models, metrics.drifted))
         grafana = grafanawatch.watching(config, opened.daemon_url, environ, scorer.wall_clock, metrics.annotated)

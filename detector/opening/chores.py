@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -132,6 +132,14 @@ class SealChore:
             return False
         self.failed = False
         return True
+
+
+def opening_chores(config: Config, database: Database, environ: Mapping[str, str]) -> list[Callable[[int], None]]:
+    """What the SCORE loop does for openings and the audit log. Raises ConfigError or KeyFileError for a key that cannot be used."""
+    key = signing_key(config.audit.key_file)
+    anchor = None if config.audit.anchor_file == "" else Path(config.audit.anchor_file)
+    chores: list[Callable[[int], None]] = [OpeningChore(config, database, daemon_key(config, environ))]
+    return [*chores, SealChore(database, key, anchor)] if key is not None else chores
 
 
 def anchors(path: Path) -> list[Seal]:

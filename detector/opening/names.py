@@ -24,11 +24,12 @@ from detector.store.openings import Opening
 
 
 class Name(msgspec.Struct, frozen=True):
-    """One opened token; `value` None: its link was deleted or changed, and stays closed."""
+    """One opened token; `value` None: its link was deleted or changed, and stays closed. `grafana`: the token as Grafana shows it."""
 
     epoch: int
     token: str
     value: str | None
+    grafana: str = ""
 
 
 def unlock(database: Database, config: Config, person: Person, beginning: str, now: int) -> tuple[Opening, str]:
@@ -83,7 +84,8 @@ def view(database: Database, id_: uuid.UUID, login: str, code: str, now: int) ->
             raise UnsealError(f"these names are for {one.requester} alone")
         if one.shown is None or one.state != "approved" or moment(now) >= one.expires:
             raise UnsealError(f"request {one.id} is {_said(one, now)}: there is nothing to show")
-        names = _unlocked(code, one)
+        veils = openings.veils(connection, one.id)
+        names = [msgspec.structs.replace(name, grafana=veils.get(name.token, "")) for name in _unlocked(code, one)]
         audit.append(connection, Entry(one.tenant, login, "opening.view", str(one.id), {}), now)
     return names
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from detector.privacy.keys import KeyFileError, new_dead_letters, new_privacy, new_signing
-from detector.privacy.people import new_person
+from detector.privacy.people import Person, new_person, unlock
 
 Name = Literal["privacy", "signing", "dead-letters", "person"]
 VARIABLE = "TUERMER_PASSPHRASE"
@@ -35,7 +36,7 @@ def new_key(name: Name, out: Path | None = None, login: str = "", passphrase: st
     return [path, path.with_name(path.name + ".pub")]
 
 
-def passphrase(file: Path | None, environ: Mapping[str, str], *, again: bool = False) -> str:
+def passphrase(file: Path | None, environ: Mapping[str, str], of: str = "the new key", *, again: bool = False) -> str:
     """From the file, the variable TUERMER_PASSPHRASE, or the terminal (`again`: asked twice); never from the command line.
 
     Raises KeyFileError when there is none.
@@ -49,7 +50,14 @@ def passphrase(file: Path | None, environ: Mapping[str, str], *, again: bool = F
         return environ[VARIABLE]
     if not sys.stdin.isatty():
         raise KeyFileError(f"there is no terminal to ask for the passphrase: use --passphrase-file or the variable {VARIABLE}")
-    given = getpass.getpass("Passphrase: ")
+    given = getpass.getpass(f"Passphrase of {of}: ")
     if again and getpass.getpass("Once more: ") != given:
         raise KeyFileError("the two passphrases differ")
     return given
+
+
+def opened(key: Path, passphrase_file: Path | None, environ: Mapping[str, str] = os.environ) -> Person:
+    """The person whose key file this is. Raises KeyFileError with a sentence."""
+    if not key.is_file():
+        raise KeyFileError(f"{key} does not exist")
+    return unlock(key, passphrase(passphrase_file, environ, key.name))

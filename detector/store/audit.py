@@ -80,10 +80,10 @@ def signed(heads: Iterable[tuple[str, int, bytes]], key: Ed25519PrivateKey, now:
     return made
 
 
-def keep(connection: Connection, seals: Sequence[Seal]) -> None:
+def keep(connection: Connection, made: Sequence[Seal]) -> None:
     connection.cursor().executemany(
         "INSERT INTO store.audit_seals VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        [(s.tenant, s.seq, bytes.fromhex(s.hash), moment(s.made), s.key, bytes.fromhex(s.signature)) for s in seals],
+        [(s.tenant, s.seq, bytes.fromhex(s.hash), moment(s.made), s.key, bytes.fromhex(s.signature)) for s in made],
     )
 
 
@@ -113,7 +113,7 @@ def verify(connection: Connection, tenant: str, key: Ed25519PublicKey | None, an
 
     The first broken row ends the walk, since everything after it hangs on it.
     """
-    kept, anchored = _seals(connection, tenant), [seal for seal in anchors if seal.tenant == tenant]
+    kept, anchored = seals(connection, tenant), [seal for seal in anchors if seal.tenant == tenant]
     wanted: dict[int, set[str]] = {}
     for seal in (*kept, *anchored):
         wanted.setdefault(seal.seq, set()).add(seal.hash)
@@ -130,6 +130,16 @@ def verify(connection: Connection, tenant: str, key: Ed25519PublicKey | None, an
     return Found(tenant, rows, beginning.seq + 1, at, 0 if key is None or troubles != [] else max(wanted, default=0), tuple(troubles))
 
 
+def rows(connection: Connection, tenant: str) -> Iterator[Mapping[str, object]]:
+    """Each row of the chain, as it is exported: hashes in hexadecimal, the time in µs, details as the text that was hashed."""
+    for row in _rows(connection, tenant):
+        actor, action, subject, details = row.texts
+        yield {
+            "tenant": tenant, "seq": row.seq, "at": row.us, "actor": actor, "action": action, "subject": subject, "details": details,
+            "previous": row.previous.hex(), "hash": row.hash.hex(),
+        }  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     seq: int
@@ -138,6 +148,10 @@ class _Row:
     tenant: str
     previous: bytes
     hash: bytes
+
+    @property
+    def us(self) -> int:
+        return (self.at - EPOCH) // timedelta(microseconds=1)
 
 
 def _rows(connection: Connection, tenant: str) -> Iterator[_Row]:
@@ -163,8 +177,7 @@ def _broken(row: _Row, at: int, before: bytes, signed: set[str] | None) -> str |
 
 def _hash(row: _Row) -> bytes:
     """As store.audit_hash: SHA-256 of the previous hash and each field as a netstring (length:bytes,)."""
-    at = (row.at - EPOCH) // timedelta(microseconds=1)
-    parts = [text.encode() for text in (row.tenant, str(row.seq), str(at), *row.texts)]
+    parts = [text.encode() for text in (row.tenant, str(row.seq), str(row.us), *row.texts)]
     return hashlib.sha256(row.previous + b"".join(b"%d:%b," % (len(part), part) for part in parts)).digest()
 
 
@@ -188,7 +201,8 @@ def _beginning(connection: Connection, tenant: str) -> _Beginning:
     return _Beginning(int(details["until"]), bytes.fromhex(details["hash"]), row[1])
 
 
-def _seals(connection: Connection, tenant: str) -> list[Seal]:
+def seals(connection: Connection, tenant: str) -> list[Seal]:
+    """The signatures that the database holds over this chain."""
     rows = connection.execute(
         "SELECT seq, hash, made, key, signature FROM store.audit_seals WHERE tenant = %s ORDER BY seq", (tenant,)
     ).fetchall()
@@ -198,8 +212,8 @@ def _seals(connection: Connection, tenant: str) -> list[Seal]:
     ]
 
 
-def _badly_signed(seals: Sequence[Seal], key: Ed25519PublicKey) -> Iterator[str]:
-    for seal in seals:
+def _badly_signed(kept: Sequence[Seal], key: Ed25519PublicKey) -> Iterator[str]:
+    for seal in kept:
         try:
             key.verify(bytes.fromhex(seal.signature), seal.stated)
         except (InvalidSignature, ValueError):

@@ -108,7 +108,7 @@ class Embedded:
 
     def url(self, role: str = "tuermer_daemon", database: str = DATABASE) -> str:
         """Address with password; never to be logged."""
-        return f"postgresql://{role}:{self.passwords()[role]}@127.0.0.1:{self.port}/{database}"
+        return _address(role, self.passwords()[role], self.port, database)
 
     def passwords(self) -> Mapping[str, str]:
         kept: Mapping[str, str] = json.loads((self.directory / "passwords.json").read_text())
@@ -199,6 +199,19 @@ class Embedded:
         pid = self._pid()
         if pid != 0 and not _is_postgres(pid):
             (self.data / "postmaster.pid").unlink()
+
+
+def url_beside(directory: Path, role: str = "tuermer_daemon") -> str | None:
+    """Address of the server that another process starts in `directory`; None: it has not done so yet."""
+    try:
+        port, passwords = int((directory / "port").read_text()), json.loads((directory / "passwords.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return _address(role, passwords[role], port, DATABASE)
+
+
+def _address(role: str, password: str, port: int, database: str) -> str:
+    return f"postgresql://{role}:{password}@127.0.0.1:{port}/{database}"
 
 
 def _service_user() -> pwd.struct_passwd | None:

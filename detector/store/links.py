@@ -108,26 +108,42 @@ def find(connection: Connection, tenant: str, tokens: Sequence[tuple[int, str]])
     return [Link(tenant, epoch, token, bytes(slot), bytes(tag), bytes(sealed)) for tenant, epoch, token, slot, tag, sealed in rows]
 
 
-def held(connection: Connection, person: Person, slots: Iterable[bytes], tenant: str) -> dict[bytes, Held]:
-    """What the person's key opens of these slots, by slot. Raises VaultError where nothing is sealed to it, or it was changed."""
+def held(connection: Connection, person: Person, slots: Iterable[bytes], tenant: str, *, strict: bool = True) -> dict[bytes, Held]:
+    """What the person's key opens of these slots, by slot.
+
+    Raises VaultError where a sealed secret was changed and, if `strict`, where nothing is sealed to the person.
+    """
     wanted = sorted(set(slots))
     rows = connection.execute(
         """
         SELECT s.slot, s.groups, k.grp, k.sealed FROM store.link_slots AS s
-        LEFT JOIN store.link_keys AS k ON k.slot = s.slot AND k.holder = %s WHERE s.slot = ANY(%s) AND s.tenant = %s
+        JOIN store.link_keys AS k ON k.slot = s.slot AND k.holder = %s WHERE s.slot = ANY(%s) AND s.tenant = %s
         """,
         (person.public.fingerprint, wanted, tenant),
     ).fetchall()
-    if any(sealed is None for _, _, _, sealed in rows) or len(rows) < len(wanted):
+    if strict and len(rows) < len(wanted):
         raise VaultError(
             f"some of these names were sealed before {person.name} had a key: somebody of the same group runs `tuermer keys rotate`"
         )
     return {bytes(slot): Held.unwrap(person, bytes(sealed), bytes(slot), group, groups) for slot, groups, group, sealed in rows}
 
 
-def slots_of(connection: Connection, tenant: str) -> list[bytes]:
-    rows = connection.execute("SELECT slot FROM store.link_slots WHERE tenant = %s ORDER BY epoch, made", (tenant,)).fetchall()
-    return [bytes(slot) for (slot,) in rows]
+def groups_of(connection: Connection, tenant: str) -> dict[bytes, list[str]]:
+    """The groups of every slot of the tenant."""
+    rows = connection.execute("SELECT slot, groups FROM store.link_slots WHERE tenant = %s ORDER BY epoch, made", (tenant,)).fetchall()
+    return {bytes(slot): groups for slot, groups in rows}
+
+
+def tagged(connection: Connection, tenant: str, tags: Sequence[tuple[bytes, bytes]]) -> list[tuple[int, str]]:
+    """(epoch, token) of the rows with these (slot, tag)."""
+    rows = connection.execute(
+        """
+        SELECT l.epoch, l.token FROM unnest(%s::bytea[], %s::bytea[]) AS w (slot, tag)
+        JOIN store.links AS l ON l.tenant = %s AND l.slot = w.slot AND l.tag = w.tag ORDER BY 1, 2
+        """,
+        ([slot for slot, _ in tags], [tag for _, tag in tags], tenant),
+    ).fetchall()
+    return [(epoch, token) for epoch, token in rows]
 
 
 @dataclass(frozen=True, slots=True)

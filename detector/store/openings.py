@@ -158,6 +158,11 @@ def show(connection: Connection, id_: UUID, shown: bytes, now: int) -> bool:
     return done.rowcount == 1
 
 
+def veils(connection: Connection, id_: UUID) -> dict[str, str]:
+    """The tokens of a request, and what Grafana shows instead of each in that incident."""
+    return dict(connection.execute("SELECT token, shown FROM store.opening_veils(%s)", (id_,)).fetchall())
+
+
 def expire(connection: Connection, now: int) -> list[Opening]:
     """Deletes what was handed over where the time is up, and closes requests that nobody answered; returns them."""
     due = _select(connection, "WHERE state IN ('asked', 'approved') AND expires <= %s ORDER BY tenant, requested FOR UPDATE", moment(now))

@@ -163,6 +163,17 @@ CREATE TABLE store.opening_tokens (
 );
 CREATE INDEX ON store.opening_tokens (tenant, epoch, token);
 
+-- The tokens of a request as Grafana shows them in that incident (0013), so that who opened names finds them there.
+CREATE FUNCTION store.opening_veils(wanted uuid) RETURNS TABLE (token text, shown text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT t.token, store.veiled((SELECT v.key FROM store.veil AS v), o.incident::text, t.token)
+    FROM store.openings AS o JOIN store.opening_tokens AS t ON t.opening = o.id WHERE o.id = wanted;
+END
+$$;
+REVOKE ALL ON FUNCTION store.opening_veils(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION store.opening_veils(uuid) TO tuermer_daemon;
+
 ALTER TABLE store.outbox DROP CONSTRAINT outbox_kind_check;
 ALTER TABLE store.outbox ADD CONSTRAINT outbox_kind_check CHECK (kind IN ('incident', 'digest', 'health', 'opening'));
 
