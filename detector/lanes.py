@@ -291,8 +291,9 @@ class Lane:
         if owned.next > owned.applied:
             self._write(owned, Changes(owned.claim.shard), owned.next)
         if owned.saved:
-            self.tools.patiently(lambda: store.move_snapshot(owned.claim, owned.next, now))
-            return
+            if self.tools.patiently(lambda: store.move_snapshot(owned.claim, owned.next, now)):
+                return
+            owned.state = self.core.fresh(owned.claim.shard)  # silent past its retention: the night has deleted it, we forget it, too
         payload = self.core.dump(owned.state)
         self.tools.patiently(lambda: store.save_snapshot(owned.claim, owned.next, self.core.schema, payload, now))
         owned.saved = True

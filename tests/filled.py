@@ -74,21 +74,21 @@ INSERT INTO store.inputs (shard, from_offset, kind, payload, created) SELECT sha
 INSERT INTO store.learning (tenant, began, days) SELECT tenant, now(), 14 FROM store.tenants;
 INSERT INTO store.holds (tenant, incident, case_number, reason, author, begun, expires)
     SELECT tenant, (array_agg(id ORDER BY opened DESC))[1], '1', 'r', 'a', %(today)s, %(today)s::timestamptz + interval '1 day'
-    FROM store.incidents GROUP BY tenant;
+    FROM store.incidents WHERE %(held)s GROUP BY tenant;
 INSERT INTO store.device_slots SELECT shard, 'fw-' || tenant, now(), 1, '{1}', now(), 0, interval '0' FROM store.shards;
 INSERT INTO store.unread_slots SELECT tenant, 'auth', 'sshd', 'why', now(), 1 FROM store.tenants;
 INSERT INTO store.drift (tenant, model, day, made, model_id, rows, ks, unknown, psi, features, text)
-    SELECT tenant, 'm', current_date, now(), 'm', 1, 0, 0, '{"hour": 0.3}', '{hour}', '{}' FROM store.tenants;
+    SELECT tenant, 'm', %(today)s::date, now(), 'm', 1, 0, 0, '{"hour": 0.3}', '{hour}', '{}' FROM store.tenants;
 INSERT INTO store.artefacts SELECT tenant, 'm-' || tenant, 'm', 'd', 's', 'meier', 'x', 'x', 'x', now() FROM store.tenants;
 INSERT INTO store.registry (tenant, model_id, model, since) SELECT tenant, model_id, model, now() FROM store.artefacts;
 INSERT INTO store.model_steps (tenant, model, model_id, at, actor) SELECT tenant, model, model_id, now(), 'meier' FROM store.artefacts;
 INSERT INTO store.model_approvals (tenant, model_id, approver, statement, signature, given)
     SELECT tenant, model_id, 'kurz', 'x', 'x', now() FROM store.artefacts;
 INSERT INTO store.model_gates
-    SELECT tenant, model_id, 1, now(), 'x', jsonb_build_object('title', pg_temp.token(tenant)) FROM store.artefacts;
-INSERT INTO store.shadow_counts SELECT tenant || '/x', model_id, model, 1, 1, 1, 1, now(), now() FROM store.artefacts;
+    SELECT tenant, model_id, 1, %(today)s, 'x', jsonb_build_object('title', pg_temp.token(tenant)) FROM store.artefacts;
+INSERT INTO store.shadow_counts SELECT tenant || '/x', model_id, model, 1, 1, 1, 1, %(today)s, %(today)s FROM store.artefacts;
 INSERT INTO store.shadow_incidents SELECT tenant || '/x', model_id, 'candidate', gen_random_uuid(), model, 'f', 'user.name',
-    pg_temp.token(tenant), '{}', now(), now(), 0.1, 1 FROM store.artefacts;
+    pg_temp.token(tenant), '{}', %(today)s, %(today)s, 0.1, 1 FROM store.artefacts;
 SELECT store.audit_append(tenant, now(), 'meier', 'opening.request', tenant, '{}') FROM store.tenants;
 INSERT INTO store.deletion_runs (began) VALUES (%(today)s);
 INSERT INTO store.deletions SELECT 1, tenant, 'links', 1, at, at, at, at FROM days;
@@ -100,9 +100,9 @@ def token(tenant: str) -> str:
     return "u-" + hashlib.md5(tenant.encode(), usedforsecurity=False).hexdigest()[:16]
 
 
-def fill(database: TestDatabase, tenants: Sequence[str], today: dt.datetime, ages: Sequence[int]) -> None:
+def fill(database: TestDatabase, tenants: Sequence[str], today: dt.datetime, ages: Sequence[int], *, held: bool = False) -> None:
     """One incident per tenant and age (days before `today`), with all that comes with it."""
-    arguments = {"today": today, "ages": list(ages), "tenants": list(tenants)}
+    arguments = {"today": today, "ages": list(ages), "tenants": list(tenants), "held": held}
     with psycopg.connect(database.url("postgres"), autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
         for statement in YEAR.split(";\n"):
             if statement.strip() != "":

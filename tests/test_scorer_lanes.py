@@ -344,3 +344,17 @@ def test_snapshots_take_at_most_a_twentieth_of_the_time(database: TestDatabase) 
         saves = lane.tools.store.saves
     assert saves >= 10
     assert 2.0 * saves <= 0.05 * now[0] + 2.0
+
+
+def test_a_state_that_the_night_deleted_is_forgotten_by_its_owner_too(database: TestDatabase) -> None:
+    with a_lane(database) as lane:
+        lane.start(0, 10_000)
+        log = a_log(1)
+        lane.feed(log, log[-1].offset + 1)
+        lane.snapshot(due_only=False)
+        silent = next(iter(lane.shards.values()))
+        before = lane.core.dump(silent.state)
+        database.rows("DELETE FROM store.snapshots WHERE shard = %s", silent.claim.shard)
+        lane.snapshot(due_only=False)
+        assert lane.core.dump(silent.state) == lane.core.dump(lane.core.fresh(silent.claim.shard)) != before
+        assert database.rows("SELECT next FROM store.snapshots WHERE shard = %s", silent.claim.shard) == [(silent.next,)]

@@ -61,7 +61,7 @@ HEALTH = {  # what the operator of many tenants sees of each
 @pytest.fixture
 def towns(database: TestDatabase, logins: dict[tuple[str, str], tenancy.Login]) -> TestDatabase:
     """Each table has rows of each tenant, in which its name, its token or its incidents' ids stand."""
-    fill(database, TENANTS, dt.datetime.now(dt.UTC), (0, 1))
+    fill(database, TENANTS, dt.datetime.now(dt.UTC), (0, 1), held=True)
     return database
 
 

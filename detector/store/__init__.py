@@ -41,8 +41,8 @@ class Store:
     def save_snapshot(self, claim: Claim, next_: int, schema: str, payload: bytes, now: int) -> None:
         claims.save_snapshot(self.database, claim, next_, schema, payload, now)
 
-    def move_snapshot(self, claim: Claim, next_: int, now: int) -> None:
-        claims.move_snapshot(self.database, claim, next_, now)
+    def move_snapshot(self, claim: Claim, next_: int, now: int) -> bool:
+        return claims.move_snapshot(self.database, claim, next_, now)
 
     def add_input(self, shard: str, kind: str, payload: Mapping[str, object], now: int) -> int:
         return claims.add_input(self.database, shard, kind, payload, now)

@@ -110,13 +110,17 @@ def save_snapshot(database: Database, mine: Claim, next_: int, schema: str, payl
             )
 
 
-def move_snapshot(database: Database, mine: Claim, next_: int, now: int) -> None:
-    """Says that the snapshot also holds at `next_`: nothing for this shard came in between. Raises Fenced."""
+def move_snapshot(database: Database, mine: Claim, next_: int, now: int) -> bool:
+    """Says that the snapshot also holds at `next_`: nothing for this shard came in between. Raises Fenced.
+
+    False when there is none: the shard was silent for so long that the night has deleted it (store.forget_states).
+    """
     with database.transaction() as connection:
         _hold(connection, mine)
-        connection.execute(
-            "UPDATE store.snapshots SET next = %s, saved = %s WHERE shard = %s AND next <= %s", (next_, moment(now), mine.shard, next_)
+        moved = connection.execute(
+            "UPDATE store.snapshots SET next = greatest(next, %s), saved = %s WHERE shard = %s", (next_, moment(now), mine.shard)
         )
+        return moved.rowcount == 1
 
 
 def _hold(connection: Connection, mine: Claim) -> None:

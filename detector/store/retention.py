@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from detector.store import audit
+from detector.store import audit, promotion
 from detector.store.database import EPOCH, Connection, Database, moment
 
 PARTITION = "20[0-9]{6}$"
@@ -127,9 +127,12 @@ def _tenants(database: Database, periods: Periods) -> list[str]:
 def _tenant(database: Database, tenant: str, periods: Periods, now: int, run: int) -> None:
     at = moment(now)
     evidence = periods.of(tenant, "evidence")
-    for function in ("store.redact", "store.forget_states"):
-        with database.transaction() as connection:
-            connection.execute(f"SELECT {function}(%s, %s, %s, %s)".encode(), (tenant, evidence, at, run))
+    with database.transaction() as connection:
+        connection.execute("SELECT store.redact(%s, %s, %s, %s)", (tenant, evidence, at, run))
+    with database.transaction() as connection:
+        row = connection.execute("SELECT store.forget_states(%s, %s, %s, %s)", (tenant, evidence, at, run)).fetchone()
+        for shard in [] if row is None else row[0]:
+            promotion.greet(connection, shard, tenant, now)  # its models were said at offsets that its new state does not know
     for relation, period in _rules(database):
         with database.transaction() as connection:
             connection.execute("SELECT store.forget(%s, %s, %s, %s, %s)", (relation, tenant, periods.of(tenant, period), at, run))

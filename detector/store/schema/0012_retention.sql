@@ -196,6 +196,7 @@ INSERT INTO store.keepings (relation, period, how, rank, whose, moment, unless, 
         'key of a tenant; deleted = nothing can be read'),
     ('openings', 'audit', 'rows', 1, 't.tenant', 't.requested', 'false', 'wer Namen öffnen wollte und warum', 'who asked for names and why'),
     ('opening_tokens', 'links', 'rows', 1, 't.tenant', 't.day', 'false', 'um welche Tokens es ging', 'which tokens that was about'),
+    ('receivers', 'state', 'state', 0, '', '', '', 'Empfänger und wie es um sie steht', 'receivers and how they do'),
     ('veil', 'state', 'state', 0, '', '', '', 'Schlüssel für Kennungen in Grafana', 'key of identifiers in Grafana'),
     ('guidance', 'state', 'state', 0, '', '', '', 'Hinweise zu Techniken', 'guidance on techniques'),
     ('pulse', 'state', 'state', 0, '', '', '', 'Zahlen zum Betrieb je Minute, 30 Tage', 'numbers of the operation by minute, 30 days'),
@@ -407,20 +408,19 @@ BEGIN
 END
 $$;
 
--- The state of a shard that fell silent: SCORE begins it anew (detector/lanes.py).
-CREATE FUNCTION store.forget_states(whose text, days integer, moment timestamptz, run bigint) RETURNS bigint
+-- The state of a shard that fell silent: SCORE begins it anew (detector/lanes.py). Returns those shards.
+CREATE FUNCTION store.forget_states(whose text, days integer, moment timestamptz, run bigint) RETURNS text[]
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     edge timestamptz := store.cut_off(days, moment);
-    gone bigint;
+    silent text[];
 BEGIN
-    UPDATE store.shards AS s SET origin = s.applied FROM store.snapshots AS p WHERE p.shard = s.shard AND s.tenant = whose AND p.heard < edge;
-    WITH gone AS (
-        DELETE FROM store.snapshots AS p USING store.shards AS s WHERE p.shard = s.shard AND s.tenant = whose AND p.heard < edge RETURNING p.heard
-    )
+    SELECT coalesce(array_agg(p.shard ORDER BY p.shard), '{}') INTO silent
+    FROM store.snapshots AS p JOIN store.shards AS s ON s.shard = p.shard WHERE s.tenant = whose AND p.heard < edge;
+    UPDATE store.shards AS s SET origin = s.applied WHERE s.shard = ANY (silent);
+    WITH gone AS (DELETE FROM store.snapshots AS p WHERE p.shard = ANY (silent) RETURNING p.heard)
     INSERT INTO store.deletions SELECT run, whose, 'snapshots', count(*), min(heard), max(heard), edge, moment FROM gone HAVING count(*) > 0;
-    GET DIAGNOSTICS gone = ROW_COUNT;
-    RETURN gone;
+    RETURN silent;
 END
 $$;
 
