@@ -109,14 +109,14 @@ class Connection:
         except GrafanaException as error:
             said = words(error.response)
             raise Trouble(self._refused(method, path, error.status_code, said), error.status_code, said) from error
-        except OSError as error:  # niquests' connection errors, which grafana-client lets through
-            raise self._silent(method, path, reason(error)) from error
-        except ValueError as error:  # not JSON although it says so
+        except ValueError as error:  # not JSON although it says so; an OSError too
             raise Trouble(
                 f"{self.url} answered {method} {path} with something that is not JSON; is this Grafana, and is a proxy in between?",
                 200,
                 unsure=method != "GET",
             ) from error
+        except OSError as error:  # niquests' connection errors, which grafana-client lets through
+            raise self._silent(method, path, reason(error)) from error
 
     def _silent(self, method: str, path: str, why: str) -> Trouble:
         unsure = method != "GET"

@@ -66,7 +66,7 @@ def hidden(s: Setting) -> Json:
     columns = (
         Column("time", s.t("Zeit", "Time"), 115, wording.moment(s)),
         Column("suppression", s.t("durch Nr.", "by no."), 80, "none"),
-        Column("severity", s.t("Stufe", "Level"), 86, words=wording.severities(s)),
+        Column("severity", s.t("Stufe", "Level"), 86, words=wording.levels(s)),
         Column("title", s.t("Was", "What"), 300, link=places.incident(s), wrap=True),
         Column("entity", s.t("Wo", "Where"), 150, link=places.thing(s)),
         Column("entity_key", hidden=True),
@@ -99,7 +99,7 @@ def silent(s: Setting) -> Json:
 
 def unwell(s: Setting) -> Json:
     columns = (
-        Column("severity", s.t("Stufe", "Level"), 86, words=wording.severities(s)),
+        Column("severity", s.t("Stufe", "Level"), 86, words=wording.levels(s)),
         Column("title", s.t("Was", "What"), 240, link=places.board(s.t("Betrieb", "Operation"), places.OPERATION), wrap=True),
         Column("since", s.t("seit", "since"), 115, wording.moment(s)),
         Column("text", s.t("Was das heißt", "What it means"), wrap=True),

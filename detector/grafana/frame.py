@@ -69,11 +69,12 @@ def tenant_variable(s: Setting) -> Json:
     return query_variable("tenant", s.t("Mandant", "Tenant"), sql)
 
 
-def text_variable(name: str, label: str, *, hidden: bool = False) -> Json:
+def text_variable(name: str, label: str, about: str, *, hidden: bool = False) -> Json:
+    """`about` is shown when one points at the field."""
     made = variable(
         "textbox", name, label, query="", options=[{"selected": True, "text": "", "value": ""}], current={"text": "", "value": ""}
     )
-    return made | {"hide": 2 if hidden else 0}
+    return made | {"hide": 2 if hidden else 0, "description": about}
 
 
 def choice_variable(name: str, label: str, choices: Sequence[tuple[str, str]]) -> Json:

@@ -21,7 +21,7 @@ def dashboard(s: Setting) -> Json:
     )
     variables = (
         frame.tenant_variable(s),
-        frame.text_variable("entity", s.t("Objekt", "Object"), hidden=True),
+        frame.text_variable("entity", s.t("Objekt", "Object"), s.t("sein Schlüssel", "its key"), hidden=True),
     )
     title = s.t("Türmer · Objekt", "Türmer · Object")
     question = s.t(
@@ -105,7 +105,7 @@ def _scores(s: Setting) -> Json:
 def _incidents(s: Setting) -> Json:
     words = {"entity": panels.Word(s.t("es selbst", "itself")), "evidence": panels.Word(s.t("in den Belegen", "in the evidence"))}
     columns = (
-        Column("severity", s.t("Stufe", "Level"), 86, words=wording.severities(s)),
+        Column("severity", s.t("Stufe", "Level"), 86, words=wording.levels(s)),
         Column("title", s.t("Was", "What"), 380, link=places.incident(s), wrap=True),
         Column("role", s.t("Rolle", "Role"), 120, words=words),
         Column("status", s.t("Stand", "Status"), 130, words=wording.statuses(s)),

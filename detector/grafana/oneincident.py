@@ -30,7 +30,7 @@ def dashboard(s: Setting) -> Json:
     )
     variables = (
         frame.tenant_variable(s),
-        frame.text_variable("incident", s.t("Nummer", "Number")),
+        frame.text_variable("incident", s.t("Nummer", "Number"), s.t("der Auffälligkeit", "of the anomaly")),
     )
     title = s.t("Türmer · Auffälligkeit", "Türmer · Anomaly")
     question = s.t("Was ist hier geschehen, und ist jemand hineingekommen?", "What happened here, and did anyone get in?")
@@ -42,7 +42,7 @@ def _none(s: Setting) -> str:
 
 
 def _facts(s: Setting) -> Json:
-    columns = (Column("name", s.t("Frage", "Question"), 165, wrap=True), Column("text", s.t("Antwort", "Answer"), wrap=True))
+    columns = (Column("name", s.t("Frage", "Question"), 125, wrap=True), Column("text", s.t("Antwort", "Answer"), wrap=True))
     return panels.table(
         1,
         *s.about("oneincident.facts"),
@@ -108,7 +108,7 @@ def _chain(s: Setting) -> Json:
 def _related(s: Setting) -> Json:
     columns = (
         Column("begins", s.t("Beginn", "Begins"), 120, wording.moment(s)),
-        Column("severity", s.t("Stufe", "Level"), 86, words=wording.severities(s)),
+        Column("severity", s.t("Stufe", "Level"), 86, words=wording.levels(s)),
         Column("title", s.t("Was", "What"), 330, link=places.incident(s), wrap=True),
         Column("kinds", s.t("Verbindung", "Link"), 210, words=_joined(s)),
         Column("shared", s.t("Gemeinsam", "Shared"), 200, wrap=True),

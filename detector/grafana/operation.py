@@ -77,7 +77,7 @@ def _canary(s: Setting) -> Json:
 
 def _unwell(s: Setting) -> Json:
     columns = (
-        Column("severity", s.t("Stufe", "Level"), 86, words=wording.severities(s)),
+        Column("severity", s.t("Stufe", "Level"), 86, words=wording.levels(s)),
         Column("title", s.t("Was", "What"), 300, wrap=True),
         Column("subject", s.t("Woran", "Where"), 160),
         Column("since", s.t("seit", "since"), 120, wording.moment(s)),

@@ -40,7 +40,12 @@ def dashboard(s: Setting) -> Json:
         frame.tenant_variable(s),
         frame.choice_variable("show", s.t("Liste", "List"), [(one, texts[one]) for one in CHOICES]),
         frame.text_variable(
-            "search", s.t("Suche: Adressen, Netze, Rechner, Ports, Nummern", "Search: addresses, networks, hosts, ports, ids")
+            "search",
+            s.t("Suche", "Search"),
+            s.t(
+                "Adressen, Netze, Rechner, Ports, Nummern; auch eine ganze Liste",
+                "addresses, networks, hosts, ports, ids; also a whole list",
+            ),
         ),
     )
     title = s.t("Türmer · Lage", "Türmer · Situation")
@@ -113,7 +118,7 @@ def _triage(s: Setting) -> Json:
         ORDER BY level DESC, since DESC LIMIT 200
     """  # noqa: S608 - names of ours
     columns = (
-        Column("severity", s.t("Stufe", "Level"), 80, words=wording.severities(s)),
+        Column("severity", s.t("Stufe", "Level"), 80, words=wording.levels(s)),
         Column("verdict", s.t("Urteil", "Verdict"), 288, cell={"type": "actions"}, more=(("actions", buttons.first(s)),)),
         Column("title", s.t("Was", "What"), 330, link=places.incident(s), wrap=True),
         Column("status", s.t("Stand", "Status"), 120, words=wording.statuses(s)),
@@ -161,8 +166,8 @@ def _search(s: Setting) -> Json:
     columns = (
         Column("term", s.t("Gesucht", "Asked for"), 160),
         Column("what", s.t("Gefunden in", "Found in"), 200, words=wording.searched(s), wrap=True),
-        Column("severity", s.t("Stufe", "Level"), 80, words=wording.severities(s)),
-        Column("title", s.t("Auffälligkeit", "Anomaly"), 330, link=places.incident(s), wrap=True),
+        Column("severity", s.t("Stufe", "Level"), 80, words=wording.levels(s)),
+        Column("title", s.t("Auffälligkeit, oder warum nichts", "Anomaly, or why nothing"), 330, link=places.incident(s), wrap=True),
         Column("status", s.t("Stand", "Status"), 120, words=wording.statuses(s)),
         Column("field", s.t("Als", "As"), 130, words=wording.matched(s)),
         Column("value", s.t("Wert", "Value"), 160, link=places.thing(s)),

@@ -22,10 +22,16 @@ def date(s: Setting) -> str:
 def severities(s: Setting) -> Words:
     return {
         "critical": Word(s.t("▲ kritisch", "▲ critical"), RED),
-        "high": Word(s.t("● hoch", "● high"), ORANGE),
+        "high": Word(s.t("● hoch", "● high"), "dark-orange"),
         "medium": Word(s.t("◐ mittel", "◐ medium"), YELLOW),
         "low": Word(s.t("○ niedrig", "○ low"), BLUE),
     }
+
+
+def levels(s: Setting) -> Words:
+    """The same as text in a table: yellow and blue letters would be hard to read on white."""
+    calm = {"medium", "low"}
+    return {name: Word(word.text) if name in calm else word for name, word in severities(s).items()}
 
 
 def statuses(s: Setting) -> Words:
@@ -95,19 +101,7 @@ def searched(s: Setting) -> Words:
         "incident": Word(s.t("Auffälligkeit", "anomaly")),
         "evidence": Word(s.t("Beleg", "evidence")),
         "near-miss": Word(s.t("knapp darunter", "just below")),
-        "nothing": Word(
-            s.t(
-                "✗ nicht gespeichert: Hier stehen nur Auffälligkeiten, ihre Belege und was knapp darunter blieb. Alles andere steht in den "
-                "Rohzeilen Ihres Logspeichers.",
-                "✗ not stored: only anomalies, their evidence and what stayed just below are kept here. Everything else is in the raw "
-                "lines of your log store.",
-            )
-        ),
-        "token": Word(
-            s.t(
-                "✗ nicht suchbar: Kennzeichen von Konten, Rechnern und Adressen gelten nur in einer Auffälligkeit.",
-                "✗ not searched: tokens of accounts, hosts and addresses hold within one anomaly only.",
-            )
-        ),
-        "wide": Word(s.t("✗ zu großes Netz: bitte enger fassen", "✗ network too large: please narrow it down")),
+        "nothing": Word(s.t("✗ nicht gespeichert", "✗ not stored")),
+        "token": Word(s.t("✗ nicht suchbar", "✗ not searched")),
+        "wide": Word(s.t("✗ zu groß", "✗ too large")),
     }

@@ -277,6 +277,8 @@ def search(request: Request) -> tuple[int, object]:
 def post_annotation(request: Request) -> tuple[int, object]:
     body, organisation = request.body, request.organisation
     uid = body.get("dashboardUID", "")
+    if "x-grafana-action" in request.headers and not request.world.buttons:
+        raise Refused(405, "method POST/PUT not allowed for path /api/annotations\n")
     if uid == "":
         request.need("Editor", "annotations:create")
     elif uid not in organisation.dashboards:

@@ -90,6 +90,7 @@ class World:
     synced: float = 0.0
     counters: Counter[str] = field(default_factory=Counter)
     broken_sql: bool = False  # rules and health fail
+    buttons: bool = True  # actions_allow_post_url holds /api/annotations
     grants_creator: bool = True  # Grafana keeps the creator's Admin right on a folder
 
     def next(self, kind: str) -> int:
