@@ -29,6 +29,7 @@ from detector.store import digests as stored_digests
 from detector.store.database import EPOCH, moment
 from detector.store.opening import open_database
 from detector.store.suppressions import Given
+from detector.visible import one_line, visible
 
 log = structlog.get_logger()
 CALENDARS_EVERY = 600_000_000  # µs
@@ -183,7 +184,7 @@ def suppression_lines(rows: list[dict[str, Any]]) -> list[str]:
             f"{row['id']:>4}  {row['status']:<8} {row['hidden']:>6}  {last:<16}  {until:<16}  "
             f"{row['tenant']}: {scope}{epoch}; {row['author']}: {row['reason']}"
         )
-    return lines
+    return [one_line(line) for line in lines]
 
 
 def _short(at: dt.datetime | None) -> str:
@@ -207,4 +208,4 @@ def digest_document(database: Database, config: Config, tenant: str, day: str | 
 
 
 def digest_text(document: Mapping[str, Any], language: str) -> str:
-    return digest.text(document, language)
+    return visible(digest.text(document, language))

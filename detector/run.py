@@ -21,7 +21,9 @@ from detector import daemon, desk, grafanawatch, scorer
 from detector.assembly import core, router
 from detector.config import CANARY, Config, ConfigError, Kafka
 from detector.configload import load
+from detector.deliver import courier
 from detector.deliver import kafka as alerts
+from detector.deliver.receivers import couriers
 from detector.inputs import InUse
 from detector.judge.core import Core
 from detector.judge.findings import Changes
@@ -30,25 +32,25 @@ from detector.judge.texts import guidance
 from detector.lanes import Tools
 from detector.learn import drifting
 from detector.logs import configure
-from detector.pipeline import Counts, route_step
-from detector.privacy.keys import FileKeyring
 from detector.opening.book import OpeningBook
 from detector.opening.chores import opening_chores
 from detector.opening.keeping import link_table
+from detector.pipeline import Counts, route_step
+from detector.privacy.keys import FileKeyring
+from detector.privacy.vault import Halted
 from detector.records import Place
 from detector.sentence import Sentence
-from detector.privacy.vault import Halted
 from detector.sources.client import ensure_topics, reachable
 from detector.store import Applied, Away, Database, Reader, Store, ailments, open_database
 from detector.store.book import Book
 from detector.store.digests import DigestChore
 from detector.store.guide import keep_guidance
+from detector.store.links import LinkTable
 from detector.store.pulse import Figures, PulseChore
 from detector.watch import beside, watching
-from detector.store.links import LinkTable
+from detector.web import openings
 from detector.web.metrics import Metrics
 from detector.web.page import Probes, application, check_listen
-from detector.web import openings
 from detector.web.server import Page
 from detector.web.serving import page_of
 
@@ -181,10 +183,10 @@ def _routing(config: Config, keyring: FileKeyring, links: LinkTable | None, stop
 
     def tick(now: int, waiting: int | None) -> None:
         keyring.advance(now, waiting)
-
-    probes = Probes(pulse.healthy, pulse.ready, metrics.text)
         if links is not None:
             links.tick(now)
+
+    probes = Probes(pulse.healthy, pulse.ready, metrics.text)
     page = Page(application(_NoIncidents(), probes, config.language), *check_listen(config.page.route_listen))
     with _serving(page):
         hooks = daemon.Hooks(observe, tick)
@@ -212,7 +214,7 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
         database, now = Database(opened.daemon_url), scorer.wall_clock()
         loop.tools.patiently(lambda: desk.begin(config, database, now))
         loop.tools.patiently(lambda: _keep_texts(database))
-        deliver = alerts.AlertTopic(database, sender, kafka.alerts_topic)
+        receivers = couriers(config, opened.daemon_url, environ, sender, scorer.wall_clock, metrics.delivered)
         chores = (
             desk.CalendarChore(config, database, now),
             DigestChore(database, Policy.of(config), ailments.silent),
@@ -221,11 +223,11 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
             PulseChore(database, kafka.instance, _Figures(metrics, loop)),
         )
         own = opening_chores(config, database, environ)
-        loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), deliver, *chores, *own)
+        loop.chores = (lambda _now: pulse.beat(), lambda _now: _tell(metrics, judge, loop), *chores, *own)
         watch = watching(config, kafka, opened.daemon_url, scorer.wall_clock)
         watch.also.append(drifting.watching(config, opened.daemon_url, judge.models, metrics.drifted))
         grafana = grafanawatch.watching(config, opened.daemon_url, environ, scorer.wall_clock, metrics.annotated)
-        with beside(watch, stop), grafanawatch.beside(grafana, stop):
+        with beside(watch, stop), grafanawatch.beside(grafana, stop), courier.beside(receivers, stop):
             loop.run(stop)
 
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from markupsafe import Markup
-
 _KEPT = "\n\t"
 # C0 and DEL have pictures of their own; C1 and what turns the direction of writing (a name that reads backwards) get a plain sign.
 _SIGNS = {code: 0x2400 + code for code in range(0x20) if chr(code) not in _KEPT} | {0x7F: 0x2421}
@@ -18,10 +14,5 @@ def visible(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Likewise, and on one line."""
-    return " ".join(visible(text).split())
-
-
-def shown(value: Any) -> Any:
-    """For templates: every text that is put into a page."""
-    return type(value)(visible(value)) if isinstance(value, str | Markup) else value
+    """Likewise, with line ends and tabs as blanks."""
+    return visible(text).translate({ord("\n"): " ", ord("\t"): " "})

@@ -233,7 +233,7 @@ def test_notices_are_on_the_topic_of_alerts(journey: Journey, calm: TestDatabase
     with contextlib.closing(consumer):
         consumer.assign([TopicPartition(f"{journey.group}.alerts", 0)])
         alerts: list[dict[str, Any]] = [json.loads(message.value) for message in consumer]
-    assert {alert["notice"] for alert in alerts} >= {id_ for (id_,) in calm.rows("SELECT id FROM store.outbox")} != set()
+    assert {alert["event"]["id"] for alert in alerts} >= {id_ for (id_,) in calm.rows("SELECT id FROM store.outbox")} != set()
 
 
 def killed(journey: Journey, database: TestDatabase, kills: int, seed: int) -> None:

@@ -74,6 +74,7 @@ MATRIX = {
     "store.notes":            (WRITE_ONCE, NOTHING, NOTHING),
     "store.outbox":           (WRITE_ONCE, NOTHING, NOTHING),
     "store.reservoir":        (WRITE_ONCE, NOTHING, NOTHING),
+    "store.receivers":        (WRITE_ONCE, NOTHING, NOTHING),
     "store.samples":          (WRITE_ONCE, NOTHING, NOTHING),
     "store.privacy_reports":  (WRITE_ONCE, NOTHING, NOTHING),
     "store.shards":           (WRITE_ONCE, NOTHING, NOTHING),
@@ -107,6 +108,7 @@ COLUMNS = {
     "store.incidents": "closes_at critical episode episode_events episode_opened events got_in notification notified owner "
     "severity spread ticket updated usual_high usual_low verdict verdict_at verdict_by verdict_episode work_by work_until worst_p worst_score",
     "store.annotations": "changed gone",
+    "store.receivers": "done",
     "store.episodes": "events got_in updated worst_p worst_score",
     "store.evidence": "events first last",
     "store.shards": "applied claimed epoch moved owner",

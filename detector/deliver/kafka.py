@@ -1,22 +1,29 @@
-"""The outbox to the topic of alerts: one message per notice, its id as key, at least once."""
+"""To the topic of alerts: one ECS document per notice. The incident is the key, so that its notices stay in order."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
-import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from detector.config import Kafka
+from detector.deliver.alert import Letter
+from detector.deliver.courier import Down
 from detector.sources import client
-from detector.store import Database
-from detector.store.outbox import Notice, delivered, waiting
 
-log = structlog.get_logger()
 RECEIVER = "kafka"
 PATIENCE = 10.0  # seconds for the broker to acknowledge; later we try again
+
+
+class _Sent(Protocol):
+    def get(self, timeout: float) -> object: ...
+
+
+class Producer(Protocol):
+    def send(self, topic: str, *, key: bytes, value: bytes) -> _Sent: ...
 
 
 def producer(config: Kafka) -> KafkaProducer:
@@ -29,29 +36,19 @@ def producer(config: Kafka) -> KafkaProducer:
 
 
 class AlertTopic:
-    """A chore of the SCORE loop. Raises `Away` when the database is away; an absent broker is waited for, without blocking long."""
+    """The transport of the receiver `kafka`."""
 
-    def __init__(self, database: Database, producer: KafkaProducer, topic: str) -> None:
-        self._database = database
+    batch = 100
+
+    def __init__(self, producer: Producer, topic: str) -> None:
         self._producer = producer
         self._topic = topic
 
-    def __call__(self, now: int) -> None:
-        """Sends what waits; `now` in µs."""
-        notices = waiting(self._database, RECEIVER)
-        if not notices:
-            return
+    def send(self, letters: Sequence[Letter]) -> None:
+        """Raises Down when the broker does not take them all."""
         try:
-            sent = [
-                self._producer.send(self._topic, key=notice.id.encode(), value=msgspec.json.encode(_document(notice))) for notice in notices
-            ]
+            sent = [self._producer.send(self._topic, key=one.key.encode(), value=msgspec.json.encode(one.document)) for one in letters]
             for future in sent:
                 future.get(timeout=PATIENCE)
         except KafkaError as error:
-            log.warning("alerts-not-sent", reason=type(error).__name__, waiting=len(notices))
-            return
-        delivered(self._database, RECEIVER, [notice.id for notice in notices], now)
-
-
-def _document(notice: Notice) -> Mapping[str, object]:
-    return {"notice": notice.id, "tenant": notice.tenant, notice.kind: notice.payload}
+            raise Down(type(error).__name__) from error

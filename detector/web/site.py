@@ -16,10 +16,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from detector.judge.families import SEVERITY_RULE
+from detector.visible import visible
 from detector.web import story
 from detector.web.access import ANYBODY, Access, Person
 from detector.web.moments import brief, number, when
-from detector.web.visible import shown
 from detector.web.words import WORDS
 
 HERE = Path(__file__).parent
@@ -112,6 +112,11 @@ def unbroken(text: str) -> Markup:
     return Markup(_TOKEN.sub(r'<span class="token">\g<0></span>', str(escape(text))))  # noqa: S704 - escaped just now
 
 
+def _shown(value: Any) -> Any:
+    """Every text that is put into a page."""
+    return type(value)(visible(value)) if isinstance(value, str) else value
+
+
 def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
@@ -119,7 +124,7 @@ def _templates() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=shown,
+        finalize=_shown,
     )
     filters: dict[str, Callable[..., Any]] = {"unbroken": unbroken, "when": when, "number": number, "brief": brief, "shell": shell}
     environment.filters |= filters

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from detector.visible import one_line
 from detector.web import story
 from detector.web.words import WORDS
 
@@ -30,7 +31,7 @@ def lines(incident: Mapping[str, Any], language: str) -> list[str]:
     entered = f"    {w['got_in']} {w['got_in.' + incident['got_in']]}"
     more = [f"    {text}" for text in (story.again(incident, language), story.quiet(incident, language)) if text is not None]
     reasons = [f"    {reason['text'][language]}" for reason in incident["reasons"][:2]]
-    return [head, entered, *more, *reasons]
+    return [one_line(line) for line in (head, entered, *more, *reasons)]
 
 
 def whole(incident: Mapping[str, Any], chain: list[Mapping[str, Any]], language: str) -> list[str]:
@@ -49,7 +50,7 @@ def whole(incident: Mapping[str, Any], chain: list[Mapping[str, Any]], language:
         rest = incident["evidence_rest"].get(name, 0)
         evidence += [f"      {w['more'].format(n=rest)}"] if rest > 0 else []
     parts = [*lines(incident, language), *told, w["next"], *steps, f"    {story.beware(incident, language) or ''}".rstrip()]
-    return [*parts, *([w["chain"], *related] if related else []), w["evidence"], *evidence]
+    return [one_line(line) for line in (*parts, *([w["chain"], *related] if related else []), w["evidence"], *evidence)]
 
 
 def _short(incident: Mapping[str, Any]) -> str:

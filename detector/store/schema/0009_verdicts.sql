@@ -88,6 +88,15 @@ CREATE TABLE store.annotations (
     PRIMARY KEY (tenant, id, created)
 );
 
+-- Whom the daemon tells by itself. A new receiver is told what comes after `first`; up to `done` it has everything, so nobody looks there.
+CREATE TABLE store.receivers (
+    receiver text PRIMARY KEY,
+    first bigint NOT NULL,                                  -- outbox.sequence
+    done bigint NOT NULL,
+    began timestamptz NOT NULL
+);
+INSERT INTO store.receivers (receiver, first, done, began) SELECT DISTINCT d.receiver, 0, 0, now() FROM store.deliveries AS d;
+
 -- Windows that people enter on the page: those of the configuration and its calendars have no author.
 ALTER TABLE store.maintenance ADD COLUMN author text NOT NULL DEFAULT '', ADD COLUMN withdrawn_by text NOT NULL DEFAULT '';
 
@@ -249,7 +258,8 @@ FROM store.incidents AS i;
 -- Least privilege. tests/test_store_roles.py walks the whole matrix.
 REVOKE ALL ON FUNCTION store.signature(jsonb), store.alike(text, text, text[], jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION store.signature(jsonb), store.alike(text, text, text[], jsonb) TO tuermer_daemon;
-GRANT SELECT, INSERT ON store.verdicts, store.notes, store.annotations TO tuermer_daemon;
+GRANT SELECT, INSERT ON store.verdicts, store.notes, store.annotations, store.receivers TO tuermer_daemon;
+GRANT UPDATE (done) ON store.receivers TO tuermer_daemon;
 GRANT UPDATE (verdict, verdict_episode, verdict_by, verdict_at, work_by, work_until, ticket, owner) ON store.incidents TO tuermer_daemon;
 GRANT UPDATE (changed, gone) ON store.annotations TO tuermer_daemon;
 GRANT UPDATE (withdrawn_by) ON store.maintenance TO tuermer_daemon;
