@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from detector import __version__, deskcli, grafanacli, modelscli, openingcli, privacycli
+from detector import __version__, deskcli, grafanacli, modelscli, openingcli, pagecli, privacycli
 from detector.logs import configure
 from detector.options import DEFAULT_CONFIG, ConfigFile, Failed
 from detector.sentence import Sentence
@@ -29,21 +29,23 @@ keys = App(name="keys", help="Make keys. Private halves stay in files that only 
 app.command(keys)
 app.command(modelscli.models)
 app.command("detector.traincli:train", name="train")
+app.command("detector.notebookcli:notebooks", name="notebooks")
 app.command("detector.backtest:backtest", name="backtest")  # imported when it is asked for
 app.command(deskcli.go_live, name="go-live")
 app.command(deskcli.suppress)
 app.command(deskcli.digest)
 app.command(deskcli.drill)
-app.command(grafanacli.grafana)
 app.command(openingcli.opening)
 app.command(openingcli.auskunft)
 app.command(openingcli.audit)
 keys.command(openingcli.keys_rotate, name="rotate")
 keys.command(openingcli.keys_shred, name="shred")
+app.command(grafanacli.grafana)
 app.command(privacycli.tenant)
 app.command(privacycli.hold)
 app.command(privacycli.night)
 app.command(privacycli.privacy)
+app.command(pagecli.page)
 
 
 @app.command

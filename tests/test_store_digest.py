@@ -16,10 +16,9 @@ from detector.judge.core import Core
 from detector.judge.findings import Changes, Deciles, NearMiss, first_episode
 from detector.judge.policy import Policy
 from detector.lanes import Lane, Message, Tools
-from detector.store import Store, digests, learning
+from detector.store import Store, digests, learning, outbox
 from detector.store.digests import MINUTE, DigestChore, latest, make, preview, stored
 from detector.store.embedded import Embedded
-from detector.store.outbox import begin, waiting
 from tests.counting import START
 from tests.eventgen import noise
 from tests.postgres import TestDatabase, fresh
@@ -176,8 +175,8 @@ def test_it_is_made_once_and_leaves_through_the_outbox(any_database: TestDatabas
     database = feed.store.database
     for _ in range(2):
         make(database, LIVE, "stadt", dt.date(2026, 5, 29), MORNING, MORNING)
-    begin(database, "kafka", MORNING, from_the_start=True)
-    notices = waiting(database, "kafka")
+    outbox.begin(database, "kafka", MORNING, from_the_start=True)
+    notices = outbox.waiting(database, "kafka")
     assert [(notice.id, notice.kind) for notice in notices] == [("digest/stadt/2026-05-29", "digest")]
     assert notices[0].payload == stored(database, "stadt", dt.date(2026, 5, 29))
     assert stored(database, "stadt", dt.date(2026, 5, 28)) is None
