@@ -81,6 +81,10 @@ END;
 CREATE FUNCTION grafana.named(key text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN key ~ '^([0-9a-f][0-9a-f])+$' THEN convert_from(decode(key, 'hex'), 'UTF8') ELSE '' END;
 
+-- How rare, as a power of ten: 1 in 10,000 is 4.
+CREATE FUNCTION store.digits(p_value double precision) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN p_value > 0 THEN -log(p_value) END;
+
 -- An id as somebody typed it, or none: a forged one finds nothing instead of an error.
 CREATE FUNCTION grafana.id(typed text) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN typed ~* '^\s*[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\s*$' THEN btrim(typed)::uuid END;
@@ -212,7 +216,12 @@ FROM (
 ) AS c
 LEFT JOIN LATERAL (
     SELECT k.name FROM store.guidance AS k WHERE k.key IN (c.technique, split_part(c.technique, '.', 1)) ORDER BY length(k.key) DESC LIMIT 1
-) AS g ON true;
+) AS g ON true
+UNION ALL   -- a heatmap cannot be drawn of nothing
+SELECT t.tenant, d.day, '', '–', '–', 0
+FROM grafana.tenants AS t
+CROSS JOIN generate_series(date_trunc('day', now()) - interval '34 days', now(), interval '1 day') AS d (day)
+WHERE NOT EXISTS (SELECT FROM store.incidents AS i WHERE i.tenant = t.tenant AND i.opened > now() - interval '35 days');
 
 -- What stayed just below the line, two weeks back; what the budget held stands in the triage table.
 CREATE VIEW grafana.near_misses AS
@@ -325,8 +334,10 @@ FROM grafana.incidents AS i;
 
 -- The same as changes of state over time: its severity from the beginning to the last event, then `after` until it is over.
 CREATE VIEW grafana.chain_states AS
-SELECT c.incident_id, c.tenant, x.time, x.state, c.title_de AS name_de, c.title_en AS name_en
+SELECT c.incident_id, c.tenant, x.time, x.state,
+    c.title_de || to_char(c.begins AT TIME ZONE t.zone, ' · HH24:MI') AS name_de, c.title_en || to_char(c.begins AT TIME ZONE t.zone, ' · HH24:MI') AS name_en
 FROM grafana.chain AS c
+JOIN store.tenants AS t ON t.tenant = c.tenant
 CROSS JOIN LATERAL (VALUES
     (c.begins, c.severity),
     (greatest(c.ends, c.begins + interval '1 minute'), CASE WHEN c.until > c.ends THEN 'after' END),
@@ -478,7 +489,7 @@ GROUP BY o.value, o.tenant;
 CREATE VIEW grafana.object_scores AS
 SELECT
     i.entity_value AS value, i.tenant, p.opened AS time, p.model, 'incident' AS what,
-    -log(greatest(p.p_value, 1e-300)::numeric)::double precision AS strength, -log(greatest(n.threshold, 1e-300)::numeric)::double precision AS threshold
+    store.digits(p.p_value) AS strength, store.digits(n.threshold) AS threshold
 FROM store.incidents AS i
 JOIN store.episodes AS p ON p.incident = i.id
 LEFT JOIN LATERAL (
@@ -489,7 +500,7 @@ WHERE i.entity_kind <> 'user.name' AND i.entity_value !~ '(u|h|ip)-[0-9a-f]{16}'
 UNION ALL
 SELECT
     m.entity_value, s.tenant, m.time, m.model, 'near-miss',
-    -log(greatest(m.p_value, 1e-300)::numeric)::double precision, -log(greatest(m.p_value / m.nearness, 1e-300)::numeric)::double precision
+    store.digits(m.p_value), store.digits(m.p_value / m.nearness)
 FROM store.near_misses AS m
 JOIN store.shards AS s ON s.shard = m.shard
 WHERE m.entity_kind <> 'user.name' AND m.entity_value !~ '(u|h|ip)-[0-9a-f]{16}';
@@ -571,7 +582,7 @@ BEGIN
                 value := array_to_string(octets[1:bits / 16], ':') || ':';
                 high := left(value, -1) || ';';
                 RETURN NEXT;
-            ELSIF bits < 16 THEN
+            ELSIF bits < 8 OR family(net) = 6 AND bits < 16 THEN
                 kind := 'wide';
                 RETURN NEXT;
             END IF;
@@ -636,8 +647,18 @@ CREATE FUNCTION grafana.search(asked_tenant text, asked text) RETURNS TABLE (
         ) AS a ON true
     )
     (
-        SELECT t.term, CASE min(t.kind) WHEN 'token' THEN 'token' WHEN 'wide' THEN 'wide' ELSE 'nothing' END,
-            '', '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ''
+        SELECT t.term, CASE WHEN bool_or(t.kind = 'token') THEN 'token' WHEN bool_or(t.kind = 'wide') THEN 'wide' ELSE 'nothing' END,
+            '', '', NULL, NULL, NULL, NULL, NULL, NULL,
+            CASE
+                WHEN bool_or(t.kind = 'token') THEN 'Kennzeichen von Konten, Rechnern und Adressen gelten nur in einer Auffälligkeit und werden nicht gesucht.'
+                WHEN bool_or(t.kind = 'wide') THEN 'Das Netz ist zu groß: bitte enger fassen (IPv4 ab /8, IPv6 ab /16).'
+                ELSE 'Hier stehen nur Auffälligkeiten, ihre Belege und was knapp darunter blieb; alles andere steht in den Rohzeilen Ihres Logspeichers.'
+            END,
+            CASE
+                WHEN bool_or(t.kind = 'token') THEN 'Tokens of accounts, hosts and addresses hold within one anomaly only and are not searched for.'
+                WHEN bool_or(t.kind = 'wide') THEN 'The network is too large: please narrow it down (IPv4 from /8, IPv6 from /16 on).'
+                ELSE 'Only anomalies, their evidence and what stayed just below are kept here; everything else is in the raw lines of your log store.'
+            END, ''
         FROM terms AS t
         WHERE t.term NOT IN (SELECT f.term FROM found AS f)
         GROUP BY t.term ORDER BY t.term
@@ -834,13 +855,13 @@ LEFT JOIN grafana.budget_days AS b ON b.tenant = t.tenant AND b.day = (now() AT 
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM tuermer_grafana;
 REVOKE ALL ON FUNCTION store.is_token(text), store.veiled(bytea, text, text), store.veiled_text(bytea, text, text),
-    store.object_key(text, text), store.level(text), store.guide(text, text[]), store.sure(text, text, double precision, text), grafana.id(text),
+    store.object_key(text, text), store.level(text), store.guide(text, text[]), store.digits(double precision), store.sure(text, text, double precision, text), grafana.id(text),
     grafana.named(text), grafana.terms(text),
     grafana.search(text, text) FROM PUBLIC;
 GRANT USAGE ON SCHEMA grafana TO tuermer_grafana;
 GRANT SELECT ON ALL TABLES IN SCHEMA grafana TO tuermer_grafana;
 GRANT EXECUTE ON FUNCTION store.is_token(text), store.veiled(bytea, text, text), store.veiled_text(bytea, text, text),
-    store.object_key(text, text), store.level(text), store.guide(text, text[]), store.sure(text, text, double precision, text), grafana.id(text),
+    store.object_key(text, text), store.level(text), store.guide(text, text[]), store.digits(double precision), store.sure(text, text, double precision, text), grafana.id(text),
     grafana.named(text), grafana.terms(text),
     grafana.search(text, text) TO tuermer_grafana;
 GRANT EXECUTE ON FUNCTION store.level(text), store.guide(text, text[]) TO tuermer_daemon;
