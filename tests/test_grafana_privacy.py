@@ -111,7 +111,7 @@ def test_no_panel_groups_or_ranks_by_account_or_analyst() -> None:
 
 
 def test_no_view_counts_per_account_or_analyst(town: TestDatabase) -> None:
-    """By what they return: no view has a column of persons beside a number of incidents, and none repeats less than incident by incident."""
+    """By what they return: no view has a column of persons beside a number of incidents, each is of one incident."""
     for view in views(town):
         columns = Counter(str(name) for (name,) in town.rows(
             "SELECT column_name FROM information_schema.columns WHERE table_schema = 'grafana' AND table_name = %s", view

@@ -1,4 +1,4 @@
-"""Every query of a dashboard, a variable or a rule runs on a real PostgreSQL as the role that Grafana has, and gives what its panel needs."""
+"""Every query of a dashboard, a variable or a rule runs on a real PostgreSQL as Grafana's role, and gives what its panel needs."""
 
 from __future__ import annotations
 
