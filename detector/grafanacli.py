@@ -25,9 +25,11 @@ def _site(config: Path) -> Site:
     from detector.grafana.work import Site
 
     environ = dict(os.environ)
-    return Site(
-        load(config, environ, "score"), environ, time.sleep, time.time, lambda line: print(f"  {line}", file=sys.stderr, flush=True)
-    )
+    return Site(load(config, environ, "score"), environ, time.sleep, time.time, _tell)
+
+
+def _tell(line: str) -> None:
+    print(f"  {line}", file=sys.stderr, flush=True)
 
 
 @grafana.command
@@ -114,8 +116,10 @@ def export(
     """
     from detector.grafana import work
 
-    for path in work.export(_site(config), folder, tenant, org, place):
-        print(path)
+    written = work.export(_site(config), folder, tenant, org, place)
+    print("\n".join(str(path) for path in written))
+    for reference in work.references(written):
+        _tell(f"Grafana looks up {reference} itself; give it to its service")
 
 
 def _report(done: list[tuple[str, Outcome]]) -> None:

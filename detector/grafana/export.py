@@ -83,7 +83,7 @@ def _group(model: Model, group: RuleGroup, organisation: int) -> Json:
 def _rule(rule: Json) -> Json:
     renamed = {"keep_firing_for": "keepFiringFor", "missingSeriesEvalsToResolve": "missing_series_evals_to_resolve"}
     body = {renamed.get(key, key): value for key, value in rule.items()}
-    annotations = dict(body.get("annotations", {}))
-    if "__dashboardUid__" in annotations:
-        body["dashboardUid"], body["panelId"] = annotations.pop("__dashboardUid__"), int(annotations.pop("__panelId__"))
-    return {**body, "annotations": annotations}
+    annotations = body.get("annotations", {})
+    if "__dashboardUid__" in annotations:  # the annotations stay beside the keys: messages take their links from them
+        body["dashboardUid"], body["panelId"] = annotations["__dashboardUid__"], int(annotations["__panelId__"])
+    return body

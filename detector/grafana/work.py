@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from detector.grafanasections import Organisation
 from detector.sentence import Sentence
 
 FIRST = (f"folder {FOLDER}", f"data source {DATASOURCE}", f"dashboard {VERDICTS}")  # what only `bootstrap` needs to make
+
+REFERENCE = re.compile(r'"(\$__file\{[^}"]+\}|\$[A-Za-z_][A-Za-z0-9_]*)"')
 
 
 class Elsewhere(Sentence):
@@ -247,3 +250,9 @@ def export(site: Site, folder: Path, tenant: str | None, organisation_id: int, p
         path.write_text(text, "utf-8")
         written.append(path)
     return written
+
+
+def references(written: Iterable[Path]) -> list[str]:
+    """The secrets that Grafana finds itself, as the files name them."""
+    found = {reference for path in written if path.suffix == ".yaml" for reference in REFERENCE.findall(path.read_text("utf-8"))}
+    return sorted(found)
