@@ -32,7 +32,7 @@ from detector.configcheck import Role
 
 FILES = {  # settings that name a file or folder; relative ones start at the folder of the configuration file
     "kafka": ("password_file", "ca_file", "cert_file", "key_file"),
-    "database": ("password_file", "owner_password_file", "directory"),
+    "database": ("password_file", "owner_password_file", "trainer_password_file", "directory"),
     "privacy": ("key_file", "roles_file", "aliases_file", "dead_letter_public_key"),
     "opening": ("break_glass_key_file", "break_glass_passphrase_file"),
     "audit": ("key_file", "anchor_file"),
@@ -76,8 +76,8 @@ def _troubles(path: Path, environ: Mapping[str, str], role: Role) -> Iterator[st
     config = _absolute(msgspec.convert(packs.filled(raw), Config), path.absolute().parent)
     yield from packs.contradictions(config)
     yield from configcheck.contradictions(config)
-    yield from configcheck.missing(config, environ, role)
     yield from grafanacheck.contradictions(config)
+    yield from configcheck.missing(config, environ, role)
     yield from deskcheck.contradictions(config)
     yield from openingcheck.contradictions(config)
     yield from openingcheck.missing(config, environ, role)

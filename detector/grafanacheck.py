@@ -17,12 +17,17 @@ from detector.grafanasections import ContactPoint, Grafana, Told
 
 POINT = re.compile(r"[a-z0-9-]{1,20}")  # Grafana takes 40 characters for a uid, and ours begins tuermer-<what>-
 
+FILLED = ("from", "to", "from_ms", "to_ms", "device", "source", "destination", "host", "port")  # in a log search's URL
+
 
 def contradictions(config: Config) -> Iterator[str]:
     """One sentence per contradiction, without the file's name."""
     for title, url in config.links.raw_search.items():
         if urlsplit(url).scheme not in ("http", "https"):
             yield f'links.raw_search."{title}" must begin with https:// or http://'
+        for name in re.findall(r"\{(\w*)\}", url):
+            if name not in FILLED:
+                yield f'links.raw_search."{title}" holds {{{name}}}, which nothing fills in; known are {", ".join(FILLED)}'
     if config.grafana.url != "":
         yield from _addresses(config.grafana)
         yield from _organisations(config)

@@ -12,8 +12,10 @@ from detector.config import ConfigError
 from detector.configload import load
 from detector.grafana.model import OFF_HOURS, Model
 from detector.grafana.normal import flat, nested, redacted, seconds
+from detector.grafana.oneincident import PLACEHOLDERS
 from detector.grafana.secretly import Found
 from detector.grafana.wanted import BODY, TITLE, contents, organisations
+from detector.grafanacheck import FILLED
 
 TOPIC = '[[topics]]\nname = "firewall"\ntenant = "stadt"\n'
 GRAFANA = '[grafana]\nurl = "https://grafana.example/"\n'
@@ -143,3 +145,7 @@ def test_nested_settings_come_back_from_flat_ones() -> None:
     settings = {"a": 1, "b": {"c": "[REDACTED]", "d": {"e": [1, 2]}}}
     assert nested(flat(settings)) == settings
     assert redacted(settings) == {"b.c"}
+
+
+def test_the_check_of_the_configuration_knows_what_links_fill_in() -> None:
+    assert {f"{{{name}}}" for name in FILLED} == set(PLACEHOLDERS)
