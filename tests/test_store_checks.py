@@ -33,7 +33,7 @@ def test_a_role_that_may_not_write_is_told_what_to_grant(database: TestDatabase)
 
 
 def test_an_empty_database_is_told_what_will_happen(database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    database.rows("DROP SCHEMA store CASCADE; DROP TABLE public.migrations")
+    database.rows("DROP SCHEMA store, grafana CASCADE; DROP TABLE public.migrations")
     found = texts(database.url("tuermer_owner"))
     assert found["schema"] == (True, f"{len(migrate.shipped())} migrations will run at the next start, beginning with 0001_tables.sql")
     assert "role" not in found

@@ -24,7 +24,7 @@ def without_password(url: str) -> tuple[str, str]:
 @pytest.fixture
 def empty(any_database: TestDatabase) -> TestDatabase:
     """A database of its owner in which nothing was ever run."""
-    any_database.rows("DROP SCHEMA store CASCADE; DROP TABLE public.migrations")
+    any_database.rows("DROP SCHEMA store, grafana CASCADE; DROP TABLE public.migrations")
     any_database.rows("GRANT ALL ON SCHEMA public TO tuermer_owner")
     return any_database
 

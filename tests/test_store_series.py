@@ -32,7 +32,7 @@ BEFORE = """
 @pytest.fixture
 def earlier(any_database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> TestDatabase:
     """A database as version 0004 left it, with one incident."""
-    any_database.rows("DROP SCHEMA store CASCADE; DROP TABLE public.migrations")
+    any_database.rows("DROP SCHEMA store, grafana CASCADE; DROP TABLE public.migrations")
     any_database.rows("GRANT ALL ON SCHEMA public TO tuermer_owner")
     with monkeypatch.context() as past:
         shipped = migrate.shipped()

@@ -38,10 +38,15 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """One transaction, rolled back by any exception. Raises Away when the server is not there or falls meanwhile."""
+        """One transaction, rolled back by any exception. Raises Away when the server is not there or falls meanwhile.
+
+        What the login has no right to is a StoreError that names neither the row nor its tenant.
+        """
         try:
             with self._open() as connection:
                 yield connection
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise StoreError("The database login of this configuration has no right to that.") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self.close()
             raise Away(_sentence(error)) from error
