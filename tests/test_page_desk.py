@@ -227,6 +227,7 @@ def test_a_window_that_cannot_be_is_refused_with_a_sentence_and_what_was_entered
 def test_the_handover_tells_new_ones_work_windows_and_what_ends_soon(desk: Desk) -> None:
     browser = desk.login()
     browser.post(f"/incident/{ONE.id}/verdict", data=desk.fields(f"/incident/{ONE.id}") | {"word": "in-work"})
+    browser.post(f"/incident/{OTHER.id}/verdict", data=desk.fields(f"/incident/{OTHER.id}") | {"word": "closed"})
     desk.rows(
         """
         INSERT INTO store.suppressions
@@ -240,9 +241,10 @@ def test_the_handover_tells_new_ones_work_windows_and_what_ends_soon(desk: Desk)
     )
     text = browser.get("/handover?hours=12").text
     for told in (
-        "Neu (2)",
+        "Neu (1)",
         "In Arbeit oder bestätigt (1)",
         "in Arbeit: Anna Muster",
+        "Geschlossen (1)",
         "binnen zwei Tagen enden (1)",
         "Patchnacht",
         "fw-1 schweigt",

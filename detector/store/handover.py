@@ -18,7 +18,7 @@ MOST = 200  # rows of each kind
 
 _HEAD = (
     "id::text AS id, tenant, site, severity, status, title, episode_opened, updated, got_in, entity_value, work_by, work_until, "
-    "verdict, verdict_by, ticket, owner"
+    "verdict, verdict_by, verdict_at, ticket, owner"
 )
 _GRAVEST = "array_position(ARRAY['critical', 'high', 'medium', 'low'], severity), episode_opened DESC"
 

@@ -89,9 +89,23 @@ def application(
     routes: list[BaseRoute] = [*_reading(site, incidents, book), *login_pages(site), *_probes(site, probes)]
     routes += [route for section in site.sections for route in section.routes]
     routes.append(Mount("/static", StaticFiles(directory=HERE / "static")))
-    made = Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))])
+    made = Starlette(
+        routes=routes,
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
+        exception_handlers={404: _said(site, 404, "no_page"), 405: _said(site, 405, "no_page"), 500: _said(site, 500, "failed")},
+    )
     made.state.site = site
     return made
+
+
+def _said(site: Site, status: int, message: str) -> Callable[[Request, Exception], Response]:
+    """An answer in the look of the others; what went wrong stands in the log."""
+
+    def answer(request: Request, error: Exception) -> Response:
+        del error
+        return site.render("message.html", request, status, message=message)
+
+    return answer
 
 
 def _reading(site: Site, incidents: Incidents, book: Book | None) -> list[Route]:
