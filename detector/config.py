@@ -8,6 +8,7 @@ contradict each other end the start with one sentence that names file and key (I
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import msgspec
@@ -111,6 +112,9 @@ class Database(Struct, frozen=True, forbid_unknown_fields=True):
     owner_url: Annotated[str, doc("role that may run the migrations; empty = same as url")] = ""
     owner_password_env: Annotated[str, doc("name of the environment variable that holds its password")] = ""
     owner_password_file: Annotated[str, doc("or the file that holds it")] = ""
+    trainer_url: Annotated[str, doc("for the notebooks: a role that may read what is learnt from and hand over candidates")] = ""
+    trainer_password_env: Annotated[str, doc("name of the environment variable that holds its password")] = ""
+    trainer_password_file: Annotated[str, doc("or the file that holds it")] = ""
 
 
 class Privacy(Struct, frozen=True, forbid_unknown_fields=True):
@@ -250,19 +254,26 @@ def table() -> str:
     lines = ["| setting | default | meaning |", "| --- | --- | --- |"]
     root = msgspec.inspect.type_info(Config)
     assert isinstance(root, msgspec.inspect.StructType)
-    for entry in root.fields:
+    return "\n".join([*lines, *_rows("", root)]) + "\n"
+
+
+def _rows(prefix: str, table: msgspec.inspect.StructType) -> Iterator[str]:
+    """A table's settings, then the tables in it."""
+    for entry in table.fields:
+        if struct_of(entry.type)[0] is None:
+            yield _row(prefix + entry.encode_name, entry)
+    for entry in table.fields:
         struct, many = struct_of(entry.type)
-        if struct is None:
-            lines.append(_row(entry.encode_name, entry))
-            continue
-        head = f"[[{entry.encode_name}]]" if many else f"[{entry.encode_name}]"
-        lines.append(f"| **`{head}`** |  | {(struct.cls.__doc__ or '').strip()} |")
-        lines.extend(_row(f"{entry.encode_name}.{setting.encode_name}", setting) for setting in struct.fields)
-    return "\n".join(lines) + "\n"
+        if struct is not None:
+            name = prefix + entry.encode_name
+            yield f"| **`{f'[[{name}]]' if many else f'[{name}]'}`** |  | {(struct.cls.__doc__ or '').strip()} |"
+            yield from _rows(f"{name}.", struct)
 
 
 def struct_of(kind: msgspec.inspect.Type) -> tuple[msgspec.inspect.StructType | None, bool]:
     """The struct behind a field's type (None for a scalar), and whether it is a list of them."""
+    if isinstance(kind, msgspec.inspect.Metadata):
+        kind = kind.type
     if isinstance(kind, msgspec.inspect.UnionType):
         kind = next(t for t in kind.types if not isinstance(t, msgspec.inspect.NoneType))
     if isinstance(kind, msgspec.inspect.ListType) and isinstance(kind.item_type, msgspec.inspect.StructType):
