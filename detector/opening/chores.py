@@ -56,7 +56,7 @@ def _shattered(database: Database, config: Config, daemon: Person, one: Opening,
             audit.append(connection, Entry(one.tenant, author.name, "opening.break-glass", str(one.id), {"case": one.case_number}), now)
         return True
     except (UnsealError, VaultError) as error:
-        log.warning("break-glass-refused", request=str(one.id), reason=str(error))
+        log.warning("break-glass-refused", incident=str(one.incident), reason=str(error))
         with database.transaction() as connection:
             if openings.refuse(connection, one.id, "daemon", str(error), now):
                 audit.append(connection, Entry(one.tenant, "daemon", "opening.refusal", str(one.id), {}), now)
@@ -127,7 +127,7 @@ class SealChore:
                 os.fsync(handle)
         except OSError as error:
             if not self.failed:
-                log.warning("audit-not-anchored", file=str(self.anchor), reason=error.strerror)
+                log.warning("audit-not-anchored", where=str(self.anchor), reason=error.strerror)
             self.failed = True
             return False
         self.failed = False

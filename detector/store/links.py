@@ -34,7 +34,7 @@ class LinkTable:
                 self._write(wanted)
                 return
             except (Away, psycopg.errors.UndefinedTable) as away:  # SCORE has not made the tables yet
-                log.warning("database-away", reason=str(away).splitlines()[0], next_try_s=delay, links=len(wanted))
+                log.warning("database-away", reason=str(away).splitlines()[0], next_try_s=delay, waiting=len(wanted))
                 if self.pause(delay):
                     raise Halted from away
                 delay = min(2 * delay, 5.0)
