@@ -17,7 +17,7 @@ from detector.configload import load
 from detector.night import Night
 from detector.sentence import Sentence
 from detector.store import audit, tenancy
-from detector.store.database import Connection, connect
+from detector.store.database import Connection, visit
 from detector.store.opening import open_database
 from detector.store.tenancy import Login
 
@@ -98,7 +98,7 @@ def _fill(made: Sequence[Login], places: Mapping[str, int]) -> list[Path]:
 
 
 def _record(url: str, tenant: str, action: str, now: int) -> None:
-    with connect(url) as connection, connection.transaction():
+    with visit(url) as connection:
         audit.append(connection, audit.Entry(tenant, _login(connection), action, tenant, {}), now)
 
 

@@ -23,7 +23,7 @@ from detector.proofreport import Document, changes, gather, kept, last
 from detector.sentence import Sentence
 from detector.sources import client
 from detector.store.contents import contents, unpacked
-from detector.store.database import connect
+from detector.store.database import visit
 from detector.store.opening import open_database
 
 BLOCK = 64 << 20  # bytes of a file searched at once
@@ -43,7 +43,7 @@ def report(path: Path, environ: Mapping[str, str], now: int, *, sign: bool) -> t
         raise ProofError("There is nothing to sign with: set audit.key_file (`tuermer keys new signing` makes one).")
     opened = open_database(config, environ, visit=True)
     try:
-        with connect(opened.admin_url) as connection:
+        with visit(opened.admin_url) as connection:
             document = gather(connection, config, environ, now)
             before = last(connection, None if key is None else key.public_key())
             if sign and key is not None:

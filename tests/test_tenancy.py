@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-from collections.abc import Iterator
+import hashlib
+import io
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import psycopg
 import pytest
+from cyclopts import CycloptsError
 from psycopg.rows import TupleRow
+from starlette.testclient import TestClient
 
-from detector.store import tenancy
+from detector.cli import app
+from detector.sentence import Sentence
+from detector.store import Reader, tenancy
 from detector.store.database import StoreError
+from detector.web.access import Access, Person
+from detector.web.page import Probes, application
 from tests.filled import fill, token
 from tests.postgres import TestDatabase
 
@@ -186,6 +197,97 @@ def test_the_page_narrows_itself_and_never_widens(towns: TestDatabase, logins: d
     with psycopg.connect(url(towns, logins["altstadt", "grafana"])) as connection:
         connection.execute("SELECT set_config('tuermer.tenants', '[\"bergdorf\"]', true)")
         assert connection.execute("SELECT FROM grafana.triage").fetchall() == []
+
+
+COMMANDS = (
+    ("explain", "{incident}"),
+    ("explain", "{incident}", "--json"),
+    ("digest", "--tenant", "{tenant}"),
+    ("go-live", "--tenant", "{tenant}", "--by", "a", "--yes"),
+    ("suppress", "list", "--tenant", "{tenant}"),
+    ("suppress", "add", "--by", "a", "--reason", "r", "--incident", "{incident}"),
+    ("suppress", "add", "--by", "a", "--reason", "r", "--tenant", "{tenant}", "--entity", "service=x"),
+    ("suppress", "end", "{suppression}", "--by", "a"),
+    ("hold", "add", "--incident", "{incident}", "--case", "1", "--reason", "r", "--by", "a"),
+    ("hold", "list"),
+    ("hold", "end", "{hold}", "--by", "a"),
+    ("tenant", "list"),
+    ("tenant", "add", "{tenant}"),
+    ("tenant", "remove", "{tenant}"),
+    ("night",),
+    ("privacy", "report"),
+    ("audit", "export", "--tenant", "{tenant}"),
+    ("audit", "verify"),
+    ("models", "promote", "m-{tenant}", "--tenant", "{tenant}"),
+)
+
+
+def command(folder: Path, words: Sequence[str]) -> str:
+    """What a command says, in this process; an exception that is no sentence would fail the test."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        try:
+            app([*words, "--config", str(folder / "tuermer.toml")], exit_on_error=False, result_action="return_value")
+        except (Sentence, CycloptsError) as error:
+            out.write(str(error))
+        except SystemExit:
+            pass
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", tenancy.KINDS)
+def test_a_command_with_a_tenants_login_tells_nothing_of_another_not_even_that_it_is_there(
+    towns: TestDatabase, logins: dict[tuple[str, str], tenancy.Login], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    login = logins["altstadt", kind]
+    (tmp_path / "tuermer.toml").write_text(
+        '[[topics]]\nname = "auth"\ntenant = "altstadt"\n[database]\npassword_env = "LOGIN"\n'
+        f'url = "postgresql://{login.role}@127.0.0.1:{towns.server.port}/{towns.name}"\n'
+    )
+    monkeypatch.setenv("LOGIN", login.password)
+    monkeypatch.chdir(tmp_path)
+    ((incident, suppression, hold),) = towns.rows(
+        "SELECT id::text, (SELECT min(id) FROM store.suppressions WHERE tenant = 'bergdorf')::text,"
+        " (SELECT min(id) FROM store.holds WHERE tenant = 'bergdorf')::text FROM store.incidents WHERE tenant = 'bergdorf' LIMIT 1"
+    )
+    there = {"incident": str(incident), "tenant": "bergdorf", "suppression": str(suppression), "hold": str(hold)}
+    nowhere = {"incident": "00000000-0000-0000-0000-000000000000", "tenant": "nirgends", "suppression": "99999", "hold": "99999"}
+    foreign = [mark for other in TENANTS[1:] for mark in marks(towns, other)]
+    for words in COMMANDS:
+        answers = []
+        for values in (there, nowhere):
+            said = command(tmp_path, [word.format(**values) for word in words])
+            for name in ("incident", "tenant"):
+                said = said.replace(values[name], "…")
+            answers.append(re.sub(r"[0-9T:.+Z-]{8,}|[0-9]+", "#", said))
+        assert answers[0] == answers[1], words
+        assert [mark for mark in foreign if mark in answers[0]] == [], words
+    before = towns.rows("SELECT count(*) FROM store.holds WHERE ended IS NULL")
+    assert before == [(3,)], "something was written"
+
+
+def test_the_page_of_a_person_of_one_tenant_gives_the_same_answer_for_anothers_incident_and_for_none(towns: TestDatabase) -> None:
+    person = Person("meier", frozenset({"analyst"}), frozenset({"altstadt"}))
+    foreign = [mark for other in TENANTS[1:] for mark in marks(towns, other)]
+    ((incident,),) = towns.rows("SELECT id::text FROM store.incidents WHERE tenant = 'bergdorf' LIMIT 1")
+    access = Access({hashlib.sha256(b"x" * 32).hexdigest(): person})
+    with contextlib.closing(Reader(towns.url())) as reader:
+        made = application(reader, Probes(lambda: None, lambda: None, lambda: b""), access=access, hosts=("testserver",))
+        client = TestClient(made, cookies={access.cookie: access.login("x" * 32) or ""})
+        assert token("altstadt") in client.get("/").text or "altstadt" in client.get("/").text
+        for path in ("/", "/?tenant=bergdorf", "/?status=open"):
+            answer = client.get(path).text
+            assert [mark for mark in foreign if mark in answer.replace("tenant=bergdorf", "")] == [], path
+        none = "00000000-0000-0000-0000-000000000000"
+        for pattern in ("/incident/{}", "/incident/{}?lang=en"):
+            there, nowhere = client.get(pattern.format(incident)), client.get(pattern.format(none))
+            assert there.status_code == nowhere.status_code == 404
+            assert plain(there.text, str(incident)) == plain(nowhere.text, none)
+
+
+def plain(page: str, id_: str) -> str:
+    """Without the id that was asked for and the mark against forged forms, which is new each time."""
+    return re.sub(r'value="[A-Za-z0-9_-]{22}"', "", page).replace(id_, "…")
 
 
 def url(database: TestDatabase, login: tenancy.Login) -> str:

@@ -45,7 +45,7 @@ class Database:
         try:
             with self._open() as connection:
                 yield connection
-        except psycopg.errors.InsufficientPrivilege as error:
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
             raise StoreError("The database login of this configuration has no right to that.") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self.close()
@@ -63,6 +63,13 @@ class Database:
             self._connection = connect(self._conninfo)
         with self._connection.transaction():
             yield self._connection
+
+
+@contextlib.contextmanager
+def visit(conninfo: str) -> Iterator[Connection]:
+    """One transaction on a connection of its own, with the same sentences as `Database.transaction`."""
+    with contextlib.closing(Database(conninfo)) as database, database.transaction() as connection:
+        yield connection
 
 
 REFUSALS = (

@@ -34,7 +34,10 @@ def migrate(owner_url: str) -> list[str]:
                 f"PostgreSQL {OLDEST // 10_000} or newer is needed; this server is {connection.info.server_version // 10_000}."
             )
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('tuermer.migrate'))")
-        missing = pending(connection)
+        try:
+            missing = pending(connection)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise StoreError("The database login of this configuration has no right to that.") from error
         if missing:
             _run(connection, missing)
         return [name for name, _ in missing]

@@ -15,7 +15,7 @@ import psycopg
 import psycopg.sql
 from psycopg.sql import SQL, Identifier, Literal
 
-from detector.store.database import Connection, StoreError, connect, moment
+from detector.store.database import Connection, StoreError, moment, visit
 
 KINDS = ("grafana", "auditor", "trainer")
 SETTINGS = {  # a member does not inherit the settings of its group
@@ -44,7 +44,7 @@ def add(admin_url: str, tenant: str, now: int) -> list[Login]:
 
     Raises StoreError when the tenant has them already or `admin_url` may not make roles.
     """
-    with _administering(admin_url) as connection, connection.transaction():
+    with visit(admin_url) as connection:
         if any(row[2] == tenant for row in roles(connection)):
             raise StoreError(f"The tenant {tenant} has its roles already; new passwords: tuermer tenant renew {tenant}.")
         connection.execute("UPDATE store.tenant_roles SET scope = 'health' WHERE tenant IS NULL AND kind <> 'daemon'")
@@ -53,13 +53,13 @@ def add(admin_url: str, tenant: str, now: int) -> list[Login]:
 
 def renew(admin_url: str, tenant: str) -> list[Login]:
     """New passwords for the tenant's roles; the old ones end at once. Raises StoreError when it has none."""
-    with _administering(admin_url) as connection, connection.transaction():
+    with visit(admin_url) as connection:
         return [_set_password(connection, Login(tenant, kind, role, _password())) for role, kind in _of(connection, tenant)]
 
 
 def remove(admin_url: str, tenant: str) -> list[str]:
     """Takes the tenant's roles away, ending their sessions' rights; its data stay until their time. Returns the roles' names."""
-    with _administering(admin_url) as connection, connection.transaction():
+    with visit(admin_url) as connection:
         gone = [role for role, _ in _of(connection, tenant)]
         for role in gone:
             connection.execute(SQL("DROP ROLE {}").format(Identifier(role)))
@@ -77,10 +77,6 @@ def narrow(connection: Connection, tenants: Iterable[str] | None) -> None:
     """Until the end of the transaction the public views show these tenants only; None shows all that the login may see."""
     given = "" if tenants is None else msgspec.json.encode(sorted(tenants)).decode()
     connection.execute("SELECT set_config('tuermer.tenants', %s, true)", (given,))
-
-
-def _administering(admin_url: str) -> Connection:
-    return connect(admin_url)
 
 
 def _of(connection: Connection, tenant: str) -> list[tuple[str, str]]:
