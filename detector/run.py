@@ -282,8 +282,8 @@ def read_incident(path: Path, incident: str, environ: Mapping[str, str]) -> Mapp
     """One incident of the configured database with its chain, or None; the beginning of its id is enough if it is unique."""
     opened = open_database(load(path, environ, "score"), environ, visit=True)
     try:
-        reader = Reader(opened.reader_url)
-        found = reader.incident(incident)
-        return None if found is None else found | {"chain": reader.chain(found["id"])}
+        with contextlib.closing(Reader(opened.reader_url)) as reader:
+            found = reader.incident(incident)
+            return None if found is None else found | {"chain": reader.chain(found["id"])}
     finally:
         opened.close()
