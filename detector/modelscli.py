@@ -137,7 +137,7 @@ def gates(
             print(f"\rday {day + 1}", end="", file=sys.stderr)
 
     with modelsdesk.opened(config, dict(os.environ)) as desk:
-        found = msgspec.to_builtins(modelsdesk.gates(desk, tenant, model_id, hours, _now(), told).results)
+        found = msgspec.to_builtins(modelsdesk.gates(desk, tenant, model_id, hours, _now(), told))
     print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(modelsdesk.gate_lines(found, language)))
 
 

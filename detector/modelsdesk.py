@@ -16,6 +16,7 @@ from detector.features.table import read_all
 from detector.forest.artefact import ArtefactError
 from detector.judge.inputs import SHIPPED as BASELINE
 from detector.learn import lastdays, promotion, registry, trial
+from detector.learn.gates import Results
 from detector.learn.promotion import Desk
 from detector.learn.rehearsed import Rehearsed
 from detector.store import registry as stored
@@ -145,7 +146,7 @@ def champion_manifest(desk: Desk, entry: Entry) -> dict[str, Any]:
     return registry.manifest(entry.model, folder(desk.config))
 
 
-def gates(desk: Desk, tenant: str, model_id: str, hours: int, now: int, told: Callable[[int], None]) -> trial.Trial:
+def gates(desk: Desk, tenant: str, model_id: str, hours: int, now: int, told: Callable[[int], None]) -> Results:
     """Replays the tenant's last hours as far as `tuermer.events` holds them, with attacks among them. Raises NoDays without Kafka."""
     if desk.config.kafka is None:
         raise lastdays.NoDays("the gates replay tuermer.events, and [kafka] is not configured; the notebooks replay simulated days")
@@ -156,7 +157,7 @@ def gates(desk: Desk, tenant: str, model_id: str, hours: int, now: int, told: Ca
         "de": f"die letzten {hours} Stunden aus tuermer.events (mehr wird nicht aufbewahrt), der erste Tag nur zum Lernen",
         "en": f"the last {hours} hours of tuermer.events (more is not kept), the first day only to learn",
     }
-    return trial.run(desk, entry, Rehearsed.of(recorded, first), first, said, now, told)
+    return trial.run(desk, entry, Rehearsed.of(recorded, first), first, said, now, told)[0]
 
 
 def taken(desk: Desk, model: str, digest: str, seconds: float = TAKEN_WITHIN) -> tuple[int, int, list[str]]:

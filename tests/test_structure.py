@@ -52,6 +52,8 @@ ROOMS = (
     ("modelsdesk",),
     ("options",),
     ("deskcli", "modelscli", "grafanacli", "openingcli", "pagecli", "privacycli"),
+    ("practice",),
+    ("notebookcli",),
     ("run", "demo", "replay", "tryout", "doctor"),
     ("backtest", "traincli"),
     ("cli",),

@@ -1,6 +1,6 @@
 """Simulated attacks among a tenant's own recorded days: the events that they would have left, beside those that there were.
 
-The attackers come from a small simulated town whose honest lines are thrown away. Their events keep its names of hosts and
+The attackers come from a small simulated town in which nobody else writes a line. Their events keep its names of hosts and
 accounts; only shard and time are the tenant's. So this asks whether two models see the same attacks in the tenant's noise, not
 how good either is: for that there is `tuermer backtest`.
 """
@@ -27,18 +27,26 @@ from detector.learn.backtest.stream import Batch, Happened, config_of, truth_of
 from detector.pipeline import Router, route_step
 from detector.privacy import MemoryKeyring, Privacy
 from detector.simulate import KINDS, City, Placed
+from detector.simulate.wire import Sheet
 
 I64 = NDArray[np.int64]
 PEOPLE, SEED = 40, 77
 Played = list[tuple[pl.DataFrame, I64]]  # events of one shard, and whose attack each is
 
 
-def attacks(start: int, days: int, first: int, strengths: Sequence[str] = ("usual",)) -> City:
+class Attackers(City):
+    """A town in which nobody writes a line but attackers."""
+
+    def _honest(self, start: int, sheets: dict[str, Sheet]) -> None:
+        del start, sheets
+
+
+def attacks(start: int, days: int, first: int, strengths: Sequence[str] = ("usual",)) -> Attackers:
     """A town with every kind of attack once per strength, spread over the days from `first` on; `start` is a midnight (UTC), µs."""
     wanted = [(kind, strength) for kind in KINDS for strength in strengths]
     span = max(days - first, 1)
     placed = tuple(Placed(kind, strength=strength, day=first + k % span, seed=k) for k, (kind, strength) in enumerate(wanted))
-    return City(SEED, PEOPLE, datetime.fromtimestamp(start / 1e6, UTC), attacks="none", placed=placed)
+    return Attackers(SEED, PEOPLE, datetime.fromtimestamp(start / 1e6, UTC), attacks="none", placed=placed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
+from detector.forest.detector import Detector
 from detector.judge.core import Core
 from detector.judge.models import Scorer
 from detector.learn import differences, gates
@@ -22,28 +23,36 @@ from detector.store.registry import Entry
 ENTITIES = 200_000  # of a shard's memory during a replay
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """Results, and the two sides' answers behind them."""
-
-    results: Results
-    outcome: Outcome
-
-
-def run(desk: Desk, entry: Entry, days: Days, first: int, data: Texts, now: int, told: Callable[[int], None] = lambda _: None) -> Trial:
-    """Computes and stores the gates. `days` hold the attacks; `first`: the first day that counts; `data`: what is replayed, in words.
+def run(
+    desk: Desk, entry: Entry, days: Days, first: int, data: Texts, now: int, told: Callable[[int], None] = lambda _: None
+) -> tuple[Results, Outcome]:
+    """Both models over the days, and what the gates say of it. `days` hold the attacks; `first`: the first day that counts.
 
     Raises ArtefactError where the candidate must not be used.
     """
+    _, candidate, _ = checked(desk, entry.tenant, files_of(desk, entry))
+    outcome = against(desk, entry.tenant, candidate, days, first, told)
+    return record(desk, entry, outcome, data, now), outcome
+
+
+def against(desk: Desk, tenant: str, candidate: Detector, days: Days, first: int, told: Callable[[int], None] = lambda _: None) -> Outcome:
+    """The candidate and the model that judges the tenant now, on the same days."""
+    core = of_tenant(desk, tenant)
+    model = candidate.name
+    return duel(days, core, model, (core.models.scorers[model], candidate), first, desk.config.budget.per_day, told)
+
+
+def record(desk: Desk, entry: Entry, outcome: Outcome, data: Texts, now: int) -> Results:
+    """Computes the gates from an outcome of this candidate and stores them. `data`: what was replayed, in words."""
     manifest, candidate, trainer = checked(desk, entry.tenant, files_of(desk, entry))
-    core = of_tenant(desk, entry.tenant)
-    outcome = duel(days, core, entry.model, (core.models.scorers[entry.model], candidate), first, desk.config.budget.per_day, told)
+    if outcome.candidate.model_id != candidate.model_id:
+        raise ValueError(f"the outcome is of {outcome.candidate.model_id}, not of {candidate.model_id}")
     about = manifest.get("about", {})
     drifted = drift(desk.database, entry, dict(about.get("window", {})))
     said = gates.all_of(outcome, about, drifted, gates.signature(trainer))
     results = Results(entry.model, entry.model_id, champion_id(desk, entry.tenant, entry.model), data, said)
     registry.add_gates(desk.database, entry.tenant, entry.model_id, msgspec.json.encode(results), differences.report(outcome), now)
-    return Trial(results, outcome)
+    return results
 
 
 def of_tenant(desk: Desk, tenant: str) -> Core:

@@ -44,6 +44,17 @@ def open_database(config: Config, environ: Mapping[str, str], *, visit: bool = F
     return Opened(url, url, lambda: None, owner)
 
 
+def trainer_url(config: Config, environ: Mapping[str, str]) -> str:
+    """The login of notebooks, to a database that runs; nothing is started or migrated. Raises StoreError."""
+    if config.database.url == "embedded":
+        server = Embedded(Path(config.database.directory))
+        server.start()
+        return server.url("tuermer_trainer")
+    if config.database.trainer_url == "":
+        raise StoreError("database.trainer_url is missing: notebooks need a login of their own, of the role tuermer_trainer.")
+    return with_password(config.database.trainer_url, config, environ, "trainer_")
+
+
 def _alone(directory: Path, *, visit: bool) -> Opened:
     """The embedded server for one owner at a time: whoever ends would end it for the other, too. Visitors may come and go."""
     if visit:
@@ -72,7 +83,8 @@ def open_embedded(server: Embedded, *, visit: bool = False) -> Opened:
     started = server.start()
     prepare(server)
     close = server.stop if started or not visit else lambda: None
-    return Opened(server.url("tuermer_daemon"), server.url("tuermer_daemon"), close, server.url(SUPERUSER))
+    daemon = server.url("tuermer_daemon")
+    return Opened(daemon, daemon, close, server.url(SUPERUSER))
 
 
 def prepare(server: Embedded, database: str = DATABASE) -> None:

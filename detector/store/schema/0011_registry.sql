@@ -153,3 +153,27 @@ GRANT SELECT ON store.artefacts, store.registry, store.model_steps, store.model_
 GRANT INSERT ON store.artefacts, store.model_gates TO tuermer_trainer;
 GRANT INSERT (tenant, model_id, model, since) ON store.registry TO tuermer_trainer;
 GRANT INSERT (tenant, model, model_id, at, actor) ON store.model_steps TO tuermer_trainer;
+GRANT SELECT ON store.model_approvals, store.shards, store.deciles TO tuermer_trainer;
+GRANT SELECT ON public.suppressions TO tuermer_trainer;
+
+-- What notebooks count: incidents and near misses without whom they are about.
+CREATE VIEW public.model_days AS
+SELECT i.tenant, i.model, i.model_id, i.opened::date AS day, count(*) AS incidents,
+    count(*) FILTER (WHERE i.notification = 'sent') AS sent
+FROM store.incidents AS i GROUP BY 1, 2, 3, 4;
+
+CREATE VIEW public.model_reasons AS
+SELECT i.tenant, i.model, i.opened::date AS day, r.value ->> 'feature' AS feature, r.ordinality AS place, count(*) AS incidents
+FROM store.incidents AS i, jsonb_array_elements(i.reasons) WITH ORDINALITY AS r (value, ordinality)
+GROUP BY 1, 2, 3, 4, 5;
+
+CREATE VIEW public.model_verdicts AS
+SELECT i.tenant, i.model, t.technique, coalesce(i.verdict, '') AS verdict, count(*) AS incidents
+FROM store.incidents AS i, unnest(i.techniques) AS t (technique)
+GROUP BY 1, 2, 3, 4;
+
+CREATE VIEW public.model_misses AS
+SELECT s.tenant, n.model, n.day, n.family, n.nearness, n.p_value, n.techniques
+FROM store.near_misses AS n JOIN store.shards AS s USING (shard);
+
+GRANT SELECT ON public.model_days, public.model_reasons, public.model_verdicts, public.model_misses TO tuermer_daemon, tuermer_trainer;
