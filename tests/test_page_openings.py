@@ -87,7 +87,10 @@ def test_a_name_of_10_kb_is_shortened_and_never_becomes_part_of_the_page(desk: D
     assert "… (10,243)" in text
 
 
-@pytest.mark.parametrize(("who", "code", "sentence"), [("s", None, "these names are for meier alone"), ("m", "AAAAA", "the code is wrong")])
+@pytest.mark.parametrize(
+    ("who", "code", "sentence"),
+    [("s", None, "Diese Namen sieht nur, wer sie angefragt hat."), ("m", "AAAAA", "Der Einsichtscode stimmt nicht.")],
+)
 def test_nobody_else_and_no_other_code_shows_a_name(desk: Desk, who: str, code: str | None, sentence: str) -> None:
     status, text = desk.show(desk.browser(who), desk.code if code is None else code)
     assert status == 403
@@ -121,4 +124,4 @@ def test_when_the_time_is_up_the_page_has_nothing_to_show(desk: Desk) -> None:
     desk.rows("UPDATE store.openings SET expires = now()")
     status, text = desk.show(browser, desk.code)
     assert status == 403
-    assert "is expired: there is nothing to show" in text
+    assert "schon gelöscht" in text

@@ -81,9 +81,9 @@ def view(database: Database, id_: uuid.UUID, login: str, code: str, now: int) ->
     with database.transaction() as connection:
         one = found(connection, str(id_))
         if one.requester != login:
-            raise UnsealError(f"these names are for {one.requester} alone")
+            raise UnsealError(f"these names are for {one.requester} alone", "alone")
         if one.shown is None or one.state != "approved" or moment(now) >= one.expires:
-            raise UnsealError(f"request {one.id} is {_said(one, now)}: there is nothing to show")
+            raise UnsealError(f"request {one.id} is {_said(one, now)}: there is nothing to show", "nothing")
         veils = openings.veils(connection, one.id)
         names = [msgspec.structs.replace(name, grafana=veils.get(name.token, "")) for name in _unlocked(code, one)]
         audit.append(connection, Entry(one.tenant, login, "opening.view", str(one.id), {}), now)
@@ -116,4 +116,4 @@ def _unlocked(code: str, one: Opening) -> Sequence[Name]:
     try:
         return msgspec.json.decode(AESGCM(_key(code)).decrypt(one.shown[:12], one.shown[12:], one.id.bytes), type=list[Name])
     except InvalidTag:
-        raise UnsealError("the code is wrong, or what it opens was changed") from None
+        raise UnsealError("the code is wrong, or what it opens was changed", "code") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
@@ -21,7 +22,11 @@ LEAST_REASON = 10  # characters
 
 
 class UnsealError(Sentence):
-    """Names are not opened; one sentence says why."""
+    """Names are not opened; one sentence says why. `kind` lets the page say it in the reader's language."""
+
+    def __init__(self, sentence: str, kind: Literal["", "alone", "nothing", "code"] = "") -> None:
+        super().__init__(sentence)
+        self.kind = kind
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from detector.web.site import Section, Site
 GROUP = "approver"
 LINK = ("/openings", {"de": "Namen", "en": "Names"})
 LONGEST = 300  # characters of a name that are shown
+TROUBLES = {"alone": "alone_only", "code": "wrong"}  # UnsealError's kind -> word
 Tenants = frozenset[str] | None
 
 
@@ -60,10 +61,10 @@ def pages(site: Site, book: Openings) -> Section:
             try:
                 names = await run_in_threadpool(book.view, found, request.state.person.name, request.state.form.get("code", ""), _now())
             except UnsealError as error:
-                trouble = str(error)
+                trouble = error.kind
         return site.render(
             "openings_one.html", request, 403 if trouble != "" else 200, one=found, names=[_short(name) for name in names],
-            trouble=trouble, mine=found.requester == request.state.person.name, o=_words(site, request),
+            trouble=TROUBLES.get(trouble, trouble), mine=found.requester == request.state.person.name, o=_words(site, request),
         )  # fmt: skip
 
     routes = [
@@ -91,8 +92,8 @@ def _words(site: Site, request: Request) -> dict[str, str]:
 WORDS = {
     "de": {
         "heading": "Geöffnete Namen",
-        "intro": "Namen einer Auffälligkeit sieht nur, wer sie mit Begründung angefragt hat und wessen Anfrage eine Person einer anderen "
-        "Gruppe mit eigenem Schlüssel zugestimmt hat; nach 24 Stunden sind sie gelöscht. Jeder Schritt steht im Protokoll.",
+        "intro": "Die Namen einer Auffälligkeit sieht nur, wer sie mit Begründung angefragt hat, und erst wenn eine Person einer anderen "
+        "Gruppe mit eigenem Schlüssel zugestimmt hat. Nach 24 Stunden sind sie gelöscht. Jeder Schritt steht im Protokoll.",
         "none": "Noch niemand hat Namen angefragt.",
         "when": "angefragt",
         "tenant": "Mandant",
@@ -114,7 +115,9 @@ WORDS = {
         "grafana": "Kennung in Grafana",
         "name": "Name",
         "closed": "bleibt verschlossen: die Verknüpfung wurde gelöscht oder verändert",
-        "only": "Diese Namen sieht nur {who}.",
+        "alone_only": "Diese Namen sieht nur, wer sie angefragt hat.",
+        "nothing": "Hier gibt es nichts anzuzeigen: noch nicht freigegeben oder schon gelöscht.",
+        "wrong": "Der Einsichtscode stimmt nicht.",
         "approve": "Zustimmen, mit dem Schlüssel einer anderen Gruppe",
         "unlock": "Einsichtscode holen, mit dem eigenen Schlüssel",
         "careful": "Nur für diesen Vorgang. Nicht weitergeben, nicht in Meldungen oder Tickets übernehmen.",
@@ -144,7 +147,9 @@ WORDS = {
         "grafana": "token in Grafana",
         "name": "name",
         "closed": "stays closed: the link was deleted or changed",
-        "only": "These names are for {who} alone.",
+        "alone_only": "These names are for the one who asked, alone.",
+        "nothing": "There is nothing to show: not released yet, or already deleted.",
+        "wrong": "The view code is wrong.",
         "approve": "Agree, with a key of another group",
         "unlock": "Get the view code, with your own key",
         "careful": "For this case only. Do not pass on, do not copy into messages or tickets.",
