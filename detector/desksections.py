@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from detector.sections import doc
 
-Told = Literal["incident", "digest", "health"]
+Told = Literal["incident", "digest", "health", "opening"]
 
 
 class Page(Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,5 +50,9 @@ class Receiver(Struct, frozen=True, forbid_unknown_fields=True):
     key_file: Annotated[str, doc("its private key")] = ""
     tenants: Annotated[list[str], doc("empty = every tenant")] = []
     told: Annotated[
-        list[Told], doc("incident: what is notified; digest: the daily report; health: Türmer itself, also a Grafana that is away")
+        list[Told],
+        doc(
+            "incident: what is notified; digest: the daily report; health: Türmer itself, also a Grafana that is away; "
+            "opening: names that one person opened alone"
+        ),
     ] = msgspec.field(default_factory=lambda: ["incident", "health"])

@@ -17,6 +17,8 @@ from detector.configload import load
 from detector.learn import signing
 from detector.learn.registry import verify
 from detector.privacy.keys import FileKeyring, KeyFileError
+from detector.privacy.people import holders
+from detector.privacy.vault import Sealer
 from detector.sources.client import ClientError, arguments, reachable
 from detector.store import checks
 from detector.store.database import StoreError
@@ -42,6 +44,7 @@ def examine(path: Path, environ: Mapping[str, str], now: Callable[[], float] = t
         return [Finding("configuration", False, str(error))]
     found = [Finding("configuration", True, f"{path} is complete and consistent")]
     found += _key(config, now)
+    found += _names(config)
     found += _disk(config)
     found += _models()
     found += _signers(config)
@@ -62,6 +65,21 @@ def _key(config: Config, now: Callable[[], float]) -> list[Finding]:
     if mode != 0:
         return [Finding("privacy key", False, f"{path} can be read by others; say chmod 600 {path}")]
     return [Finding("privacy key", True, f"{path} is ours alone")]
+
+
+def _names(config: Config) -> list[Finding]:
+    try:
+        sealer = Sealer(config.opening.groups, holders(config))
+    except ConfigError as error:
+        return [Finding("names", False, str(error))]
+    tenants = sorted({t.tenant for t in config.topics} | {o.tenant for o in config.observers if o.tenant != ""})
+    closed = [tenant for tenant in tenants if not sealer.wants(tenant)]
+    if closed != [] or tenants == []:
+        whose = "nobody's names" if closed == tenants else f"no names of {', '.join(closed)}"
+        text = f"no links are kept: {whose} can ever be opened, because [[keyholders]] lists no people of two groups of opening.groups"
+        return [Finding("names", True, text)]
+    alone = "" if config.opening.break_glass_key_file == "" else "; one person alone where [opening] allows break-glass"
+    return [Finding("names", True, f"sealed to {', '.join(config.opening.groups)}; people of two of them open names together{alone}")]
 
 
 def _disk(config: Config) -> list[Finding]:

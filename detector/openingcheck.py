@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from detector.config import Config
 from detector.configcheck import NAME, Role, file_troubles, variable_troubles
-from detector.sections import Keyholder
-
-BREAK_GLASS = "break-glass"
+from detector.sections import BREAK_GLASS, Keyholder
 
 
 def contradictions(config: Config) -> Iterator[str]:
@@ -37,8 +35,8 @@ def missing(config: Config, environ: Mapping[str, str], role: Role) -> Iterator[
 
 
 def keeps_links(config: Config) -> bool:
-    """Whether there are two groups of people who could open a name."""
-    return len({group for holder in config.keyholders for group in holder.groups} & set(config.opening.groups)) >= 2
+    """Whether there are two groups of people who could open a name; the daemon's own key does not count as one."""
+    return len({group for holder in config.keyholders for group in holder.groups} & set(config.opening.groups) - {BREAK_GLASS}) >= 2
 
 
 def _groups(config: Config) -> Iterator[str]:
@@ -78,5 +76,7 @@ def _alone(config: Config) -> Iterator[str]:
     opening = config.opening
     if (opening.break_glass_key_file != "") != (BREAK_GLASS in opening.groups):
         yield "opening.break_glass_key_file and the group break-glass in opening.groups belong together: set both, or neither"
+    if BREAK_GLASS in opening.groups and not any("opening" in receiver.told for receiver in config.receivers):
+        yield "opening.break_glass_key_file is set, but no [[receivers]] is told of `opening`: the data protection officer must hear of it"
     if opening.break_glass_passphrase_env != "" and opening.break_glass_passphrase_file != "":
         yield "opening.break_glass_passphrase_env and opening.break_glass_passphrase_file are both set; keep one"

@@ -13,6 +13,9 @@ def doc(description: str, *, ge: int | None = None, le: int | None = None) -> Me
     return Meta(description=description, ge=ge, le=le)
 
 
+BREAK_GLASS = "break-glass"  # the opening group whose only key is the daemon's
+
+
 class Keyholder(Struct, frozen=True, forbid_unknown_fields=True):
     """A person with a key of their own (`tuermer keys new person`), and what it may be used for."""
 

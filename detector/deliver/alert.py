@@ -103,7 +103,7 @@ def _message(notice: Notice, language: Language) -> str:
     said, payload = _SAID[language], notice.payload
     if notice.kind == "digest":
         return said["digest"].format(tenant=notice.tenant) + "\n" + _in(payload.get("text"), language)
-    if notice.kind == "health":
+    if notice.kind in ("health", "opening"):
         return "\n".join(str(_in(payload.get(part), language)) for part in ("title", "text"))
     return "\n".join(_lines(payload, said, language))
 

@@ -26,6 +26,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from detector.privacy.people import Holder, Person, Public
+from detector.sections import BREAK_GLASS
 from detector.sentence import Sentence
 
 SIZE = 32  # bytes of a secret
@@ -193,14 +194,15 @@ def opening_groups(wanted: Iterable[str], holders: Iterable[Holder], tenant: str
 
 @dataclass(slots=True)
 class Sealer:
-    """Makes links of fresh tokens; holds the slots. A tenant with people in fewer than two groups has no links."""
+    """Makes links of fresh tokens; holds the slots. A tenant with people in fewer than two groups has no links; the daemon's
+    own group does not count."""
 
     groups: Sequence[str]
     holders: Sequence[Holder]
     _slots: dict[tuple[str, int], Slot] = field(default_factory=dict)
 
     def wants(self, tenant: str) -> bool:
-        return len(opening_groups(self.groups, self.holders, tenant)) >= 2
+        return len(opening_groups(self.groups, self.holders, tenant).keys() - {BREAK_GLASS}) >= 2
 
     def seal(self, fresh: Sequence[Fresh], tenant_keys: Mapping[str, bytes], now: int) -> tuple[list[Link], list[Slot]]:
         """The links, and the slots they lie in. A slot whose time is up, or whose tenant's key is another one now, is begun anew."""

@@ -174,7 +174,7 @@ def expire(connection: Connection, now: int) -> list[Opening]:
 
 def tell(connection: Connection, one: Opening, title: Mapping[str, str], text: Mapping[str, str], now: int) -> None:
     """A message for the data protection officer; it names nobody."""
-    payload = {"title": title, "text": text, "request": str(one.id), "incident": str(one.incident)}
+    payload = {"severity": "high", "title": title, "text": text, "request": str(one.id), "incident": str(one.incident)}
     connection.execute(
         "INSERT INTO store.outbox (id, kind, tenant, created, payload) VALUES (%s, 'opening', %s, %s, %s::jsonb)",
         (f"opening/{one.id}", one.tenant, moment(now), as_json(payload)),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from detector.judge.findings import Incident
 from detector.store.database import Connection, Database, as_json, moment
 
-KINDS = ("incident", "digest", "health")
+KINDS = ("incident", "digest", "health", "opening")
 HOUR = 3_600_000_000  # µs
 LOCK = 0x7475  # of PostgreSQL's advisory locks, with the receiver's name
 
