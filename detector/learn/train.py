@@ -22,10 +22,12 @@ F64 = NDArray[np.float64]
 FEATURE_CAP = 6.0  # of a feature's tail term: streams.md, "R, exactly"
 MEMBER_CAP = 12.0
 HEAVIEST = 0.5
+TOP_DAYS = 10  # that a member's Pareto tail is fitted to; all others are counted
 # Simulated people are more alike than real ones. So a feature's tail never falls faster than this, whatever the sample says:
 # what was seen with share 2^-b is no rarer than that (1 / ln 2 bits to an e-fold); a quarter more of an amount is no e-fold
 # rarer (five denies where the city has three), nor a third of a doubling more of a growth (ssh_host_d_2016: 1.5, the city 0.9).
 NARROWEST = {"bits": 1.4427, "log2": 0.3, "plain": 0.3}
+CELL = 2.0  # of a feature's spread: rows of the same cells are of one kind
 MOST_FITTED = 1 << 16  # rows that forests are grown from: 100 trees of 256 rows draw no more than 25,600
 LIBRARIES = ("numpy", "scikit-learn", "pyod", "scipy")
 
@@ -41,6 +43,18 @@ class Trained:
         self.detector.save(folder, self.about)
 
 
+@dataclass(frozen=True, slots=True)
+class Days:
+    """What honest entities did in a day: rows X float64 (n, F), and whose day each is, block (n).
+
+    A member's tail is of the strongest row of each day: weights then say how often a member may open an incident, and a machine
+    that is busy all day counts once.
+    """
+
+    X: ArrayLike
+    block: NDArray[Any]
+
+
 def train(
     table: ModelTable,
     X_train: ArrayLike,
@@ -48,11 +62,13 @@ def train(
     seed: int | None = None,
     entities: NDArray[Any] | None = None,
     doubted: NDArray[np.bool_] | None = None,
+    days: Days | None = None,
 ) -> Trained:
     """A detector for the table from honest rows (n, F), finite; no entity should stand in both halves.
 
     `entities` (n) says whose the calibration rows are; without it each row is its own. `doubted` (n) says which training rows may
     be an attacker's who wants to be learnt: the oddest of these are left out of the tails, too, not only of the forests.
+    Without `days` each training row is a day of its own.
 
     Raises ValueError when there are under 100 rows in either half.
     """
@@ -63,7 +79,8 @@ def train(
     members = tuple(_member(table, theme, clamped, seed) for theme in table.speakers)
     blocks = np.arange(len(held_back)) if entities is None else entities
     kept = clamped if doubted is None else clamped[_believed(table, clamped, doubted, seed)]
-    detector = _with_tails(table, members, usual, kept, held_back, blocks)
+    witnesses = None if days is None else (np.clip(_rows(table, days.X), usual.floor, usual.ceiling), days.block)
+    detector = _with_tails(table, members, usual, kept, witnesses, (held_back, blocks))
     about = {
         "rows": {"training": len(fitted_on), "calibration": len(held_back)},
         "forest": {"trees": table.forest.trees, "samples": table.forest.samples, "trim": table.forest.trim, "seed": seed},
@@ -140,10 +157,18 @@ def recalibrated(table: ModelTable, detector: Detector, X_calibration: ArrayLike
 
 
 def _believed(table: ModelTable, clamped: F64, doubted: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
-    """Rows without the oddest of the doubted ones, by the insertion-aware score of a forest over all features."""
+    """Rows for the tails: of the oddest doubted ones, by the insertion-aware score of a forest over all features, one of each kind.
+
+    An attacker's rows are like each other and fall into few cells; honest oddities are scattered and stay, or the tails would
+    end where the trim begins and call every honest oddity impossible.
+    """
     score = _forest(table, clamped, seed).score(clamped)
     limit = np.quantile(score[doubted], 1.0 - table.forest.trim) if doubted.any() else np.inf
     believed: NDArray[np.bool_] = ~doubted | (score <= limit)
+    odd = np.flatnonzero(~believed)
+    if len(odd) > 0:
+        cell = CELL * np.array([_spread(clamped[believed, j]) for j in range(clamped.shape[1])])
+        believed[odd[np.unique(np.floor(clamped[odd] / cell).astype(np.int64), axis=0, return_index=True)[1]]] = True
     return believed
 
 
@@ -157,19 +182,30 @@ def _forest(table: ModelTable, rows: F64, seed: int) -> Forest:
 
 
 def _with_tails(
-    table: ModelTable, members: tuple[Member, ...], usual: Usual, clamped: F64, held_back: F64, entities: NDArray[Any]
-) -> Detector:
+    table: ModelTable, members: tuple[Member, ...], usual: Usual, clamped: F64, days: tuple[F64, NDArray[Any]] | None,
+    held_back: tuple[F64, NDArray[Any]],
+) -> Detector:  # fmt: skip
     """Tails in the order that `members` reads them: features, members, calibration with and without forests."""
     parts = [side for j, feature in enumerate(table.features) for side in _feature_tails(feature, clamped[:, j])]
     detector = Detector(
         table.name, table.schema_hash, table.names, tuple(f.direction for f in table.features), members, table.threshold, usual,
         tails.join([*parts, *[tails.NONE] * (len(members) + 2)]), model_id="unfinished",
     )  # fmt: skip
-    raw = detector.raw_members(clamped)
-    parts += [tails.of_sample(scores, top=_top(len(clamped)), heaviest=HEAVIEST, cap=MEMBER_CAP) for scores in raw]
+    rows, block = (clamped, np.arange(len(clamped))) if days is None else days
+    top = _top(len(clamped)) if days is None else TOP_DAYS
+    raw = (_largest(scores, block) for scores in detector.raw_members(rows))
+    parts += [tails.of_sample(scores, top=top, heaviest=HEAVIEST, cap=MEMBER_CAP) for scores in raw]
     detector = replace(detector, tails=tails.join([*parts, *[tails.NONE] * 2]))
-    parts += [_calibrated(variant, held_back, entities) for variant in (detector, detector.without_forest())]
+    parts += [_calibrated(variant, *held_back) for variant in (detector, detector.without_forest())]
     return replace(detector, tails=tails.join(parts), model_id="")
+
+
+def _largest(values: F64, block: NDArray[Any]) -> F64:
+    """float64 (blocks), the largest value of each."""
+    order = np.argsort(block, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(block[order]) != 0])
+    found: F64 = np.maximum.reduceat(values[order], starts)
+    return found
 
 
 def _calibrated(variant: Detector, held_back: F64, entities: NDArray[Any]) -> tails.Tail:

@@ -29,7 +29,7 @@ from detector.judge.findings import NO_PROBABILITY
 from detector.judge.reservoir import LEARNS_ALL
 from detector.learn import prior
 from detector.learn.registry import SHIPPED
-from detector.learn.train import Trained, capped, recalibrated, train
+from detector.learn.train import Days, Trained, capped, recalibrated, train
 from detector.sentence import Sentence
 from detector.store import Away, Database, reservoir
 from detector.store.reservoir import Rows
@@ -174,7 +174,7 @@ def _trained(table: ModelTable, wish: Wish, found: Rows) -> Trained:
     doubted = np.arange(len(X)) >= len(known.training)
     held_back, blocks = _held_back(known, found, newest)
     try:
-        made = train(table, X, held_back, wish.seed, blocks, doubted)
+        made = train(table, X, held_back, wish.seed, blocks, doubted, Days(known.days, known.day))
     except ValueError as error:
         raise TrainingError(str(error)) from error
     detector = replace(made.detector, threshold_p=_threshold(wish, made.detector, found, newest), model_id="")

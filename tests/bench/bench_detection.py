@@ -93,10 +93,14 @@ def split(table: Table, seed: int) -> Split:
 
 def judged(rows: Split, seed: int) -> Scores:
     """Scores of the test rows by candidate; higher is odder. p falls strictly with s, so the order is that of s."""
-    clean = msgspec.structs.replace(_model(rows.training.shape[1], ["forest"]), forest=ForestTable(trim=0.0))
+    clean = msgspec.structs.replace(model_table(rows.training.shape[1], ["forest"]), forest=ForestTable(trim=0.0))
     ours, trimmed, whole = (
         train(table, rows.training, rows.training, seed).detector
-        for table in (clean, _model(rows.training.shape[1], ["forest"]), _model(rows.training.shape[1], ["forest", "tail_sum", "tail_max"]))
+        for table in (
+            clean,
+            model_table(rows.training.shape[1], ["forest"]),
+            model_table(rows.training.shape[1], ["forest", "tail_sum", "tail_max"]),
+        )
     )
     scores = {PLAIN: fit(rows.training, seed=seed).plain_score(rows.test), OURS: ours.score(rows.test)[0]}
     scores |= {"5 % trimmed": trimmed.score(rows.test)[0], "with tails": whole.score(rows.test)[0]}
@@ -106,7 +110,7 @@ def judged(rows: Split, seed: int) -> Scores:
     return scores
 
 
-def _model(features: int, members: list[Kind]) -> ModelTable:
+def model_table(features: int, members: list[Kind]) -> ModelTable:
     """Directions unknown: both. Scale plain, since what a column's numbers mean is unknown, too."""
     text = Text("x", "x")
     columns = [Feature(f"f{j}", text, "times", "both", "T1046", "plain") for j in range(features)]
