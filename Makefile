@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 
-.PHONY: install run test soak lint bench bench-detection quality conformance kafka kafka-lib docs lock clean
+.PHONY: install run test soak lint bench bench-detection quality conformance notebooks kafka kafka-lib docs lock clean
 
 install: $(DONE)
 
@@ -35,6 +35,11 @@ bench-detection: install
 
 quality: install
 	@$(BIN)/python -m tests.quality
+
+# JupyterLab comes on top of what the product needs; the practice town takes a few minutes the first time.
+notebooks: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-notebooks.lock
+	@$(BIN)/tuermer notebooks
 
 conformance: install
 	@$(BIN)/python -m tests.conformance
