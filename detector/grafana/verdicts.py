@@ -18,7 +18,8 @@ import structlog
 from detector.grafana.model import VERDICTS
 from detector.store import Database, sightings, verdicts
 from detector.store.sightings import Key
-from detector.store.verdicts import UUID, Said, Scope, Word
+from detector.store.suppressions import UUID
+from detector.store.verdicts import Said, Scope, Word
 
 log = structlog.get_logger()
 TAG = "tuermer-verdict"

@@ -50,8 +50,10 @@ def add(connection: Connection, window: Window, author: str, now: int) -> int | 
     """A window that a person enters; its id, or None where the very same is there already. `now` in µs."""
     row = connection.execute(
         """
-        INSERT INTO store.maintenance AS m (tenant, site, entity, name, begins, ends, added, author) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-        ON CONFLICT (tenant, site, entity, name, begins, ends) DO UPDATE SET withdrawn = NULL, withdrawn_by = '' WHERE m.withdrawn IS NOT NULL
+        INSERT INTO store.maintenance AS m (tenant, site, entity, name, begins, ends, added, author)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (tenant, site, entity, name, begins, ends)
+            DO UPDATE SET withdrawn = NULL, withdrawn_by = '' WHERE m.withdrawn IS NOT NULL
         RETURNING id
         """,
         (

@@ -9,7 +9,7 @@ from typing import Literal
 from detector.store import audit
 from detector.store.audit import Entry
 from detector.store.database import Connection, clean, moment
-from detector.store.verdicts import UUID
+from detector.store.suppressions import UUID
 
 Kind = Literal["note", "ticket", "owner"]
 LONGEST = {"note": 4000, "ticket": 100, "owner": 100}  # characters; longer ones are cut

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from detector.judge.suppress import Seen, Suppression, SuppressionError
 from detector.store.database import Connection, Database, clean, moment
 
 COMPLETE = 10_000  # values of a field from which on its evidence may not be whole (judge/evidence.py)
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SAMPLES = 50  # events kept per incident (judge/cases.py)
 
 
@@ -103,9 +105,11 @@ def scope_of(database: Database, incident: str) -> Given | None:
 
 def scope(connection: Connection, incident: str) -> Given | None:
     """As `scope_of`, within a transaction of the caller."""
+    if UUID.fullmatch(incident) is None:
+        return None
     row = connection.execute(
         """
-        SELECT tenant, entity_kind, entity_value, family, urgent, got_in, worst_score, reasons FROM store.incidents WHERE id::text = %s
+        SELECT tenant, entity_kind, entity_value, family, urgent, got_in, worst_score, reasons FROM store.incidents WHERE id = %s::uuid
         """,
         (incident,),
     ).fetchone()
@@ -115,7 +119,9 @@ def scope(connection: Connection, incident: str) -> Given | None:
     if urgent or (family == "credential-access" and got_in == "yes"):
         raise SuppressionError("a success after failures is never suppressed")
     observed = {reason["feature"]: abs(reason["observed"] - reason["usual"]) for reason in reasons}
-    return Given(tenant, suppress.NAMED.get(str(kind), str(kind)), value, "", "", family, tuple(sorted(observed)), seen=Seen(score, observed))
+    return Given(
+        tenant, suppress.NAMED.get(str(kind), str(kind)), value, "", "", family, tuple(sorted(observed)), seen=Seen(score, observed)
+    )
 
 
 def end(database: Database, id_: int, author: str, now: int) -> bool:

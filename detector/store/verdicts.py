@@ -12,7 +12,6 @@ The row in `store.verdicts` is for ever; how the incident stands is in columns o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -22,12 +21,12 @@ from detector.judge.suppress import SuppressionError
 from detector.store import audit, suppressions
 from detector.store.audit import Entry
 from detector.store.database import Connection, as_json, clean, moment
+from detector.store.suppressions import UUID
 
 Word = Literal["confirmed", "false-positive", "allowed", "in-work", "retracted", "closed"]
 Scope = Literal["one", "alike"]
 WORDS: tuple[Word, ...] = get_args(Word)
 LAPSE = 8 * 3_600_000_000  # µs that "in work" lasts
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _KEEPS_SUPPRESSION = ("in-work", "closed")
 
 

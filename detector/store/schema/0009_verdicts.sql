@@ -230,30 +230,30 @@ LEFT JOIN LATERAL (
 -- would have hidden (a success after failures never; at most twice as strong); `hidden_one`: of this one's entity alone.
 -- Ask it for one incident_id.
 CREATE VIEW public.alike AS
-SELECT
-    i.id AS incident_id, i.tenant,
-    (
-        SELECT count(*) FROM store.incidents AS j
+SELECT i.id AS incident_id, i.tenant, c.open_now, c.hidden_30d, c.hidden_one
+FROM store.incidents AS i
+CROSS JOIN LATERAL (
+    WITH
+    taken AS (
+        SELECT j.entity_kind, j.entity_value, j.worst_score + abs(j.worst_score) AS strength
+        FROM store.incidents AS j
         WHERE j.alike = i.alike AND (j.id = i.id OR (j.until > now() AND j.verdict IS DISTINCT FROM 'confirmed'))
-    ) AS open_now,
-    (
-        SELECT count(*) FROM store.incidents AS k
+    ),
+    entities AS (SELECT t.entity_kind, t.entity_value, max(t.strength) AS strength FROM taken AS t GROUP BY 1, 2),
+    hidden AS (
+        SELECT k.entity_kind, k.entity_value, k.worst_score
+        FROM store.incidents AS k
+        JOIN entities AS e ON e.entity_kind = k.entity_kind AND e.entity_value = k.entity_value AND k.worst_score <= e.strength
         WHERE k.alike = i.alike AND k.opened > now() - interval '30 days' AND NOT k.urgent
             AND NOT (k.family = 'credential-access' AND k.got_in = 'yes')
-            AND EXISTS (
-                SELECT FROM store.incidents AS j
-                WHERE j.alike = i.alike AND (j.id = i.id OR (j.until > now() AND j.verdict IS DISTINCT FROM 'confirmed'))
-                    AND j.entity_kind = k.entity_kind AND j.entity_value = k.entity_value
-                    AND k.worst_score <= j.worst_score + abs(j.worst_score)
-            )
-    ) AS hidden_30d,
-    (
-        SELECT count(*) FROM store.incidents AS k
-        WHERE k.alike = i.alike AND k.opened > now() - interval '30 days' AND NOT k.urgent
-            AND NOT (k.family = 'credential-access' AND k.got_in = 'yes')
-            AND k.entity_kind = i.entity_kind AND k.entity_value = i.entity_value AND k.worst_score <= i.worst_score + abs(i.worst_score)
-    ) AS hidden_one
-FROM store.incidents AS i;
+    )
+    SELECT
+        (SELECT count(*) FROM taken) AS open_now, count(*) AS hidden_30d,
+        count(*) FILTER (
+            WHERE h.entity_kind = i.entity_kind AND h.entity_value = i.entity_value AND h.worst_score <= i.worst_score + abs(i.worst_score)
+        ) AS hidden_one
+    FROM hidden AS h
+) AS c;
 
 -- Least privilege. tests/test_store_roles.py walks the whole matrix.
 REVOKE ALL ON FUNCTION store.signature(jsonb), store.alike(text, text, text[], jsonb) FROM PUBLIC;

@@ -34,10 +34,16 @@ CREATE TABLE store.pulse (
 );
 CREATE INDEX ON store.pulse (minute);
 
-CREATE INDEX ON store.incidents (tenant, opened DESC);
-CREATE INDEX ON store.incidents (tenant, recorded);
+-- The counts of a dashboard read an index alone: a row of incidents is long (reasons, title), and there may be a million.
+CREATE INDEX ON store.incidents (tenant, opened DESC) INCLUDE (techniques, entity_kind, entity_value, updated);
+CREATE INDEX ON store.incidents (tenant, recorded) INCLUDE (notification, urgent, severity);
+DROP INDEX store.incidents_tenant_until_idx;
+CREATE INDEX incidents_tenant_until_idx ON store.incidents (tenant, until)
+    INCLUDE (severity, verdict, verdict_episode, episode, work_until, episode_opened);
 CREATE INDEX ON store.incidents (entity_value text_pattern_ops, opened DESC);
+CREATE INDEX ON store.incidents (alike, entity_value, opened);
 CREATE INDEX ON store.decisions (incident, decided);
+CREATE INDEX ON store.outbox (tenant, created);
 CREATE INDEX ON store.near_misses (day);
 CREATE INDEX ON store.episodes (opened);
 -- As the index of 0005, and beginnings of a value, too: a network is searched by them whatever the database's collation is.
@@ -152,21 +158,45 @@ SELECT
 FROM store.incidents AS i
 WHERE i.tenant <> 'tuermer-canary';
 
--- The triage table: what is open, and what the last 30 days left. The first two columns are seen on a phone without scrolling.
+-- What "all of this kind" and "allowed" would take, for every kind of which one is open; public.alike says it for a single incident.
+-- Per kind and entity: `here` open ones, and how many of the last 30 days a suppression of this entity would have hidden; counted up to
+-- 1,000 each. It has raw names, so only views of the owner read it.
+CREATE VIEW store.kinds AS
+SELECT
+    o.tenant, o.alike, o.entity_kind, o.entity_value, o.here, h.hidden,
+    sum(o.here) OVER (PARTITION BY o.tenant, o.alike)::bigint AS alike_open, sum(h.hidden) OVER (PARTITION BY o.tenant, o.alike)::bigint AS alike_hidden
+FROM (
+    SELECT i.tenant, i.alike, i.entity_kind, i.entity_value, count(*) AS here, max(i.worst_score + abs(i.worst_score)) AS reach
+    FROM store.incidents AS i
+    WHERE i.until > now() AND i.verdict IS DISTINCT FROM 'confirmed'
+    GROUP BY i.tenant, i.alike, i.entity_kind, i.entity_value
+) AS o
+CROSS JOIN LATERAL (
+    SELECT count(*) AS hidden FROM (
+        SELECT FROM store.incidents AS k
+        WHERE k.alike = o.alike AND k.entity_value = o.entity_value AND k.opened > now() - interval '30 days'
+            AND k.entity_kind = o.entity_kind AND NOT k.urgent AND NOT (k.family = 'credential-access' AND k.got_in = 'yes')
+            AND k.worst_score <= o.reach
+        LIMIT 1000
+    ) AS one
+) AS h;
+
+-- The triage table: what is open, and what the last 7 days left. The first two columns are seen on a phone without scrolling.
 CREATE VIEW grafana.triage AS
 SELECT
     i.severity, ''::text AS verdict, i.title_de, i.title_en, i.status, i.got_in, i.episode_opened AS since, i.updated, i.entity,
     i.entity_key, i.site, i.one_in, i.episode_events AS events, i.episode,
-    ''::text AS alike, (SELECT a.open_now FROM public.alike AS a WHERE a.incident_id = i.id) AS alike_open,
-    (SELECT a.hidden_30d FROM public.alike AS a WHERE a.incident_id = i.id) AS alike_hidden,
-    (SELECT a.hidden_one FROM public.alike AS a WHERE a.incident_id = i.id) AS one_hidden,
+    ''::text AS alike, coalesce(k.alike_open, 0) AS alike_open, coalesce(k.alike_hidden, 0) AS alike_hidden, coalesce(k.hidden, 0) AS one_hidden,
     i.id, i.tenant, i.level, i.open, i.unattended, i.expired,
     i.recorded > now() - interval '24 hours' AS new,
-    i.episode_opened <= now() AND EXISTS (
+    i.recorded <= now() AND EXISTS (
         SELECT FROM store.decisions AS d WHERE d.incident = i.id AND d.number > 1 AND d.decided > now() - interval '24 hours'
     ) AS worse
 FROM grafana.incidents AS i
-WHERE i.until > now() - interval '30 days';
+JOIN store.incidents AS r ON r.id = i.id
+LEFT JOIN store.kinds AS k
+    ON k.tenant = r.tenant AND k.alike = r.alike AND k.entity_kind = r.entity_kind AND k.entity_value = r.entity_value
+WHERE i.until > now() - interval '7 days';
 
 CREATE VIEW grafana.open_by_severity AS
 SELECT t.tenant, s.severity, store.level(s.severity) AS level, count(i.id) AS incidents
@@ -208,10 +238,14 @@ SELECT
     c.technique || coalesce(' ' || (g.name ->> 'de'), '') AS name_de, c.technique || coalesce(' ' || (g.name ->> 'en'), '') AS name_en,
     c.incidents
 FROM (
-    SELECT i.tenant, t.zone, (i.opened AT TIME ZONE t.zone)::date AS day, x.technique, count(*) AS incidents
-    FROM grafana.tenants AS t
-    JOIN store.incidents AS i ON i.tenant = t.tenant AND i.opened > now() - interval '35 days'
-    CROSS JOIN LATERAL unnest(i.techniques) AS x (technique)
+    SELECT g.tenant, g.zone, g.day, x.technique, sum(g.incidents)::bigint AS incidents
+    FROM (
+        SELECT i.tenant, t.zone, (i.opened AT TIME ZONE t.zone)::date AS day, i.techniques, count(*) AS incidents
+        FROM grafana.tenants AS t
+        JOIN store.incidents AS i ON i.tenant = t.tenant AND i.opened > now() - interval '35 days'
+        GROUP BY 1, 2, 3, 4
+    ) AS g
+    CROSS JOIN LATERAL unnest(g.techniques) AS x (technique)
     GROUP BY 1, 2, 3, 4
 ) AS c
 LEFT JOIN LATERAL (
@@ -456,10 +490,18 @@ FROM store.near_misses AS n
 JOIN store.shards AS s ON s.shard = n.shard
 WHERE n.entity_kind <> 'user.name' AND n.entity_value !~ '(u|h|ip)-[0-9a-f]{16}' AND s.tenant <> 'tuermer-canary';
 
+-- Incidents that it occurs in, by itself or in the evidence; `place` 1 is the newest.
 CREATE VIEW grafana.object_incidents AS
-SELECT e.value, e.incident_id, e.tenant, 'entity' AS role FROM grafana.entities AS e
-UNION
-SELECT s.value, s.incident_id, s.tenant, 'evidence' FROM grafana.sightings AS s WHERE s.field IN ('source.ip', 'destination.ip', 'host.name');
+SELECT
+    o.value, o.tenant, o.incident_id, min(o.role) AS role, max(o.at) AS at,
+    row_number() OVER (PARTITION BY o.value, o.tenant ORDER BY max(o.at) DESC, o.incident_id) AS place
+FROM (
+    SELECT e.value, e.tenant, e.incident_id, 'entity' AS role, e.opened AS at FROM grafana.entities AS e
+    UNION ALL
+    SELECT s.value, s.tenant, s.incident_id, 'evidence', s.last FROM grafana.sightings AS s
+    WHERE s.field IN ('source.ip', 'destination.ip', 'host.name')
+) AS o
+GROUP BY o.value, o.tenant, o.incident_id;
 
 CREATE VIEW grafana.objects AS
 SELECT
@@ -474,7 +516,8 @@ CREATE VIEW grafana.object_rows AS
 SELECT
     o.value, o.tenant, o.role, o.incident_id, i.severity, i.title_de, i.title_en, i.status, i.got_in, i.episode_opened AS since, i.updated
 FROM grafana.object_incidents AS o
-JOIN grafana.incidents AS i ON i.id = o.incident_id;
+JOIN grafana.incidents AS i ON i.id = o.incident_id
+WHERE o.place <= 200;
 
 CREATE VIEW grafana.object_facts AS
 SELECT
@@ -505,7 +548,7 @@ FROM store.near_misses AS m
 JOIN store.shards AS s ON s.shard = m.shard
 WHERE m.entity_kind <> 'user.name' AND m.entity_value !~ '(u|h|ip)-[0-9a-f]{16}';
 
--- What stands beside it in the evidence of its incidents: the other ends, and the ports.
+-- What stands beside it in the evidence of its latest 200 incidents: the other ends, and the ports.
 CREATE VIEW grafana.object_peers AS
 SELECT
     o.value, o.tenant, s.field, s.value AS peer, store.object_key(s.field, s.value) AS entity_key,
@@ -516,7 +559,7 @@ JOIN LATERAL (
     SELECT e.field, e.value, e.events, e.first, e.last
     FROM store.evidence AS e WHERE e.incident = p.incident AND e.episode = p.number AND e.day = p.day
 ) AS s ON s.value <> o.value
-WHERE s.field IN ('source.ip', 'destination.ip', 'host.name', 'destination.port', 'observer.name') AND s.value !~ '^(u|h|ip)-[0-9a-f]{16}$'
+WHERE o.place <= 200 AND s.field IN ('source.ip', 'destination.ip', 'host.name', 'destination.port', 'observer.name') AND s.value !~ '^(u|h|ip)-[0-9a-f]{16}$'
 GROUP BY o.value, o.tenant, s.field, s.value;
 
 -- A pasted list, cut into what can be looked up. `kind`: value (a name or an address) | range (beginnings that the texts of a network's
@@ -602,15 +645,12 @@ CREATE FUNCTION grafana.search(asked_tenant text, asked text) RETURNS TABLE (
     named AS (
         (
             SELECT s.value AS value, 'evidence' AS what, s.field, s.events, s.first, s.last, s.incident_id, NULL::inet AS net, s.entity_key
-            FROM grafana.sightings AS s
-            WHERE s.value = ANY (ARRAY(SELECT t.value FROM terms AS t WHERE t.kind = 'value')) AND s.tenant = asked_tenant
-            ORDER BY s.day DESC, s.last DESC LIMIT 300
-        ) UNION ALL (
-            SELECT s.value, 'evidence', s.field, s.events, s.first, s.last, s.incident_id, NULL, s.entity_key
-            FROM grafana.sightings AS s
-            WHERE s.value = ANY (ARRAY(SELECT t.value FROM terms AS t WHERE t.kind = 'port')) AND s.field = 'destination.port'
-                AND s.tenant = asked_tenant
-            ORDER BY s.day DESC, s.last DESC LIMIT 100
+            FROM (SELECT DISTINCT t.kind, t.value FROM terms AS t WHERE t.kind IN ('value', 'port')) AS t
+            CROSS JOIN LATERAL (
+                SELECT x.* FROM grafana.sightings AS x
+                WHERE x.value = t.value AND x.tenant = asked_tenant AND (t.kind = 'value' OR x.field = 'destination.port')
+                ORDER BY x.day DESC LIMIT 100
+            ) AS s
         ) UNION ALL (
             SELECT s.value, 'evidence', s.field, s.events, s.first, s.last, s.incident_id, t.net, s.entity_key
             FROM terms AS t
@@ -688,6 +728,10 @@ FROM store.pulse AS p
 WHERE p.minute > now() - interval '30 days'
 GROUP BY p.minute;
 
+-- The latest of it, all processes together.
+CREATE VIEW grafana.throughput_now AS
+SELECT t.time, t.events_per_second, t.lag FROM grafana.throughput AS t WHERE t.time > now() - interval '10 minutes';
+
 CREATE VIEW grafana.devices AS
 SELECT
     s.tenant, s.site, d.observer AS device, max(d.last) AS last, extract(epoch FROM now() - max(d.last))::double precision AS age,
@@ -739,20 +783,17 @@ WHERE NOT EXISTS (SELECT FROM store.registry AS r WHERE r.model_id = m.model_id)
 UNION ALL
 SELECT r.tenant, r.model, r.model_id, r.state, r.since, extract(epoch FROM now() - r.since)::double precision FROM store.registry AS r;
 
--- What the budget did, by local day: told, held back and why, hidden.
+-- What became of the incidents of each local day (by when they were read), five weeks back.
 CREATE VIEW grafana.budget_days AS
 SELECT
     c.tenant, c.day::timestamp AT TIME ZONE c.zone AS time, c.day,
-    count(*) FILTER (WHERE c.answer = 'sent' AND c.why <> 'urgent') AS told, count(*) FILTER (WHERE c.why = 'urgent') AS urgent,
-    count(*) FILTER (WHERE c.answer = 'held') AS held, count(*) FILTER (WHERE c.answer = 'held' AND c.why = 'day') AS held_by_day,
-    count(*) FILTER (WHERE c.answer = 'suppressed') AS suppressed, count(*) FILTER (WHERE c.answer = 'maintenance') AS maintenance,
-    count(*) FILTER (WHERE c.answer = 'learning') AS learning
+    count(*) FILTER (WHERE c.notification = 'sent' AND NOT c.always) AS told, count(*) FILTER (WHERE c.notification = 'sent' AND c.always) AS urgent,
+    count(*) FILTER (WHERE c.notification = 'held') AS held, count(*) FILTER (WHERE c.notification = 'suppressed') AS suppressed,
+    count(*) FILTER (WHERE c.notification = 'maintenance') AS maintenance, count(*) FILTER (WHERE c.notification = 'learning') AS learning
 FROM (
-    SELECT t.tenant, t.zone, (d.decided AT TIME ZONE t.zone)::date AS day, d.answer, d.why
-    FROM store.decisions AS d
-    JOIN store.incidents AS i ON i.id = d.incident
-    JOIN grafana.tenants AS t ON t.tenant = i.tenant
-    WHERE d.decided > now() - interval '35 days'
+    SELECT t.tenant, t.zone, (i.recorded AT TIME ZONE t.zone)::date AS day, i.notification, i.urgent OR i.severity = 'critical' AS always
+    FROM grafana.tenants AS t
+    JOIN store.incidents AS i ON i.tenant = t.tenant AND i.recorded > now() - interval '35 days'
 ) AS c
 GROUP BY c.tenant, c.zone, c.day;
 
@@ -778,7 +819,7 @@ GROUP BY 2;
 
 -- ── alert rules: one row, one alert. Text columns are labels, so they never change while the row is there; one number ──────
 
--- Told notices of incidents that are not over: the first, and one more row for each time it got worse. The row of the outbox says
+-- Told notices of incidents that are not over (`place`: the how many-th of its hour, whatever became of the others; 21 = a later one): the first, and one more row for each time it got worse. The row of the outbox says
 -- what was so when it was told, and never changes.
 CREATE VIEW grafana.notices AS
 SELECT
@@ -794,12 +835,18 @@ SELECT
     store.veiled_text(w.key, i.id::text, o.payload #>> '{reasons,0,text,en}') AS reason_en,
     o.payload ->> 'got_in' AS got_in, o.payload ->> 'model_id' AS model_id, (o.payload ->> 'p_value')::double precision AS p_value,
     'epoch'::timestamptz + greatest((o.payload ->> 'episode_opened')::bigint, (o.payload ->> 'opened')::bigint) * interval '1 microsecond' AS since,
-    t.zone, g.next #>> '{de,0}' AS step_de, g.next #>> '{en,0}' AS step_en
+    t.zone, i.techniques,
+    (
+        SELECT count(*) FROM (
+            SELECT FROM store.outbox AS p
+            WHERE p.tenant = o.tenant AND p.kind = 'incident' AND p.created >= date_trunc('hour', o.created) AND (p.created, p.id) <= (o.created, o.id)
+            LIMIT 21
+        ) AS before
+    ) AS place
 FROM store.tenants AS t
 JOIN store.incidents AS i ON i.tenant = t.tenant AND i.until > now()
 JOIN store.outbox AS o ON o.incident = i.id AND o.kind = 'incident'
 CROSS JOIN store.veil AS w
-LEFT JOIN store.guidance AS g ON g.key = store.guide(i.family, i.techniques)
 WHERE t.tenant <> 'tuermer-canary'
     AND ((o.payload ->> 'episode')::integer = i.episode OR i.verdict = 'confirmed')
     AND (i.verdict IS NULL OR i.verdict = 'confirmed' OR o.created > i.verdict_at)
@@ -817,7 +864,7 @@ SELECT
             || CASE n.got_in WHEN 'yes' THEN 'JA' WHEN 'no' THEN 'nein' ELSE 'unbekannt' END,
         coalesce(n.reason_de, 'Kein einzelnes Merkmal ragt heraus.'),
         'Wie sicher: ' || store.sure(n.family, n.model, n.p_value, 'de') || '.',
-        'Zuerst: ' || coalesce(n.step_de, 'Belege ansehen.'),
+        'Zuerst: ' || coalesce(g.next #>> '{de,0}', 'Belege ansehen.'),
         'Nicht daraus schließen: Das sagt nichts über eine Person. Automatisch erzeugt, Modell ' || n.model || ', Version ' || n.model_id || '.'
     ) AS message_de,
     concat_ws(E'\n',
@@ -826,10 +873,19 @@ SELECT
             || CASE n.got_in WHEN 'yes' THEN 'YES' WHEN 'no' THEN 'no' ELSE 'unknown' END,
         coalesce(n.reason_en, 'No single feature stands out.'),
         'How sure: ' || store.sure(n.family, n.model, n.p_value, 'en') || '.',
-        'First: ' || coalesce(n.step_en, 'look at the evidence.'),
+        'First: ' || coalesce(g.next #>> '{en,0}', 'look at the evidence.'),
         'Do not conclude: this says nothing about a person. Made automatically, model ' || n.model || ', version ' || n.model_id || '.'
     ) AS message_en
-FROM grafana.notices AS n;
+FROM grafana.notices AS n
+LEFT JOIN store.guidance AS g ON g.key = store.guide(n.family, n.techniques)
+WHERE n.place <= 20
+UNION ALL   -- no storm: from the 21st of an hour on, one alert stands for all that come
+SELECT
+    'more/' || m.tenant || '/' || to_char(m.hour AT TIME ZONE m.zone, 'YYYY-MM-DD HH24'), m.tenant, '', '', '', '', '', 'critical', m.urgent, 4, m.hour,
+    'weitere', 'more', 'Mehr als 20 Meldungen in einer Stunde', 'More than 20 notices within an hour',
+    'Mehr als 20 Meldungen seit ' || to_char(m.hour AT TIME ZONE m.zone, 'HH24:MI') || ' (' || m.tenant || '): weitere werden nicht einzeln gemeldet. Bitte die Lage öffnen.',
+    'More than 20 notices since ' || to_char(m.hour AT TIME ZONE m.zone, 'HH24:MI') || ' (' || m.tenant || '): further ones are not told one by one. Please open the situation.'
+FROM (SELECT DISTINCT n.tenant, n.zone, n.urgent, date_trunc('hour', n.told) AS hour FROM grafana.notices AS n WHERE n.place > 20) AS m;
 
 -- Above 1: not well. The heartbeat after two minutes of silence, and whatever Türmer found unwell about itself.
 CREATE VIEW grafana.health_alerts AS
@@ -845,11 +901,17 @@ FROM grafana.unwell AS u;
 -- The day's budget is used up: so many more are only listed.
 CREATE VIEW grafana.budget_alerts AS
 SELECT
-    t.tenant, to_char(now() AT TIME ZONE t.zone, 'YYYY-MM-DD') AS day, coalesce(b.held_by_day, 0)::double precision AS value,
+    t.tenant, to_char(now() AT TIME ZONE t.zone, 'YYYY-MM-DD') AS day, b.held::double precision AS value,
     'Das Tagesbudget von ' || t.tenant || ' ist verbraucht. Weitere Auffälligkeiten von heute stehen nur in der Liste (Lage); Dringende werden weiter gemeldet.' AS message_de,
     'The daily budget of ' || t.tenant || ' is used up. Further anomalies of today are only listed (Lage); urgent ones are still told.' AS message_en
 FROM grafana.tenants AS t
-LEFT JOIN grafana.budget_days AS b ON b.tenant = t.tenant AND b.day = (now() AT TIME ZONE t.zone)::date;
+CROSS JOIN LATERAL (
+    SELECT count(*) AS held
+    FROM store.decisions AS d
+    JOIN store.incidents AS i ON i.id = d.incident
+    WHERE i.tenant = t.tenant AND d.answer = 'held' AND d.why = 'day'
+        AND d.decided >= date_trunc('day', now() AT TIME ZONE t.zone) AT TIME ZONE t.zone
+) AS b;
 
 -- ── rights ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
