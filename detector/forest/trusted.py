@@ -1,9 +1,9 @@
 """SHA-256 of the manifests of the models that we ship; `detector.learn.baseline` rewrites this file."""
 
 TRUSTED: dict[str, str] = {
-    "auth-service": "8e73aee998c84fbfd43992109703d0ecda0845eb10e42b41c9310bc8abab1192",
-    "auth-source": "db0f6764188f15d0bf3b254e2781deae2d146c46b6fe88654473f2bb9649c2fd",
-    "auth-user": "a1e3d238a1698b40fa0840f91ed176129de9602f2933ff325379851295e51386",
-    "firewall-pair": "31435fa36dcbd4a7f3b4d9d1689a9f62fe96f1d69dd5b83a13a7978f0903f825",
-    "firewall-source": "f1f4cb836e70a87e119c78ac3af781fa85098f9f470f44dfde5fa3375bc97f11",
+    "auth-service": "f19ff4cfa911fdb5358a7ae189b7865dbd1d22b25e3ac50d45ceb65af0ce592e",
+    "auth-source": "2584bd5f932c58046fa5fc491d266851b3afe1c81936df59009479f9bfc2b036",
+    "auth-user": "bf8a733a29b813c49d3a82d19ec4c7dfa3db75ece999e33d296461819fc06314",
+    "firewall-pair": "d8b391cf1c7b7c5b438ed2cf65d617f92fede0e3605c5313d3f953ed384fe171",
+    "firewall-source": "29f8351b4215e23dbf695ed1098cc18d300dced0078beca96d913923460ef81e",
 }

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.features.table import ModelTable
-from detector.learn.train import capped, train
+from detector.learn.train import Days, capped, train
 from tests.quality.takeovers import CALIBRATION, FALSE_PER_1000, MODES, TABLE, TEST, Run, run
 from tests.quality.town import KINDS, PEOPLE
 
@@ -61,7 +61,8 @@ def fitted(table: ModelTable, found: Run, seed: int) -> Score:
     for mine in (honest[half[honest]], honest[~half[honest]]):
         few = mine[capped(found.account[mine], PER_ACCOUNT, seed)]
         parts.append(found.X[few if len(few) <= ROWS else np.sort(np.random.default_rng(seed).choice(few, ROWS, replace=False))])
-    detector = train(table, parts[0], parts[1]).detector
+    known = honest[half[honest]]
+    detector = train(table, parts[0], parts[1], days=Days(found.X[known], found.account[known] * 1_000 + found.day[known])).detector
     return lambda X: detector.strength(X)[0]
 
 
