@@ -48,7 +48,7 @@ from detector.store.guide import keep_guidance
 from detector.store.links import LinkTable
 from detector.store.pulse import Figures, PulseChore
 from detector.watch import beside, watching
-from detector.web import openings
+from detector.web import models, openings
 from detector.web.metrics import Metrics
 from detector.web.page import Probes, application, check_listen
 from detector.web.server import Page
@@ -206,7 +206,7 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
         stack.callback(book.close)
         opened_names = OpeningBook(opened.daemon_url)
         stack.callback(opened_names.close)
-        sections = [lambda site: openings.pages(site, opened_names)]
+        sections = [lambda site: openings.pages(site, opened_names), lambda site: models.pages(site, opened.daemon_url)]
         stack.enter_context(_serving(page_of(config, reader, book, probes, sections)))
         consumer = stack.enter_context(contextlib.closing(scorer.consumer(kafka)))
         sender = stack.enter_context(contextlib.closing(alerts.producer(kafka)))
