@@ -101,6 +101,7 @@ CROSS JOIN LATERAL (VALUES
     ('user.name', %(person)s), ('host.name', 'srv-' || abs(hashtext(i.id::text)) %% 40), ('destination.port', '22'), ('observer.name',
         'fw-7')
 ) AS v (field, value)
+WHERE i.day >= current_date - %(kept)s
 """
 SAMPLES = """
 INSERT INTO store.samples (day, incident, time, topic, partition, position, fields, episode)
@@ -109,6 +110,7 @@ SELECT
         'failure',
         'source.ip', %(client)s, 'user.name', %(person)s, 'host.name', 'srv-3', 'observer.name', 'fw-7', 'destination.port', 22), 1
 FROM store.incidents AS i
+WHERE i.day >= current_date - %(kept)s
 """
 BESIDE = """
 INSERT INTO store.decisions (incident, number, decided, answer, why, severity, suppression)
@@ -139,13 +141,16 @@ WHERE x.place <= 50;
 """
 
 
-def fill(connection: psycopg.Connection[tuple[object, ...]], incidents: int, days: int) -> None:
-    """`incidents` of tenant `stadt` over the last `days`, and everything that belongs to them; the login must own the tables."""
+def fill(connection: psycopg.Connection[tuple[object, ...]], incidents: int, days: int, kept: int = 365) -> None:
+    """`incidents` of tenant `stadt` over the last `days`, and everything that belongs to them; the login must own the tables.
+
+    Evidence and events only of the last `kept` days, as retention leaves them.
+    """
     cursor = psycopg.ClientCursor(connection)  # the server could not tell the types of these parameters
     connection.execute(FIXED.encode())
     keep_guidance(connection, guidance())
-    values = {"n": incidents, "days": days, "shard": SHARD, "tenant": TENANT, "person": PERSON, "client": CLIENT}
-    connection.execute("SELECT store.make_day(current_date - n) FROM generate_series(-1, %s) AS n", (days + 1,))
+    values = {"n": incidents, "days": days, "shard": SHARD, "tenant": TENANT, "person": PERSON, "client": CLIENT, "kept": kept}
+    connection.execute("SELECT store.make_day(current_date - n) FROM generate_series(-1, %s) AS n", (min(days, kept) + 1,))
     for sql in (INCIDENTS, EPISODES, EVIDENCE, SAMPLES):
         cursor.execute(sql.encode(), values if "%(" in sql else None)
     connection.execute(BESIDE.encode())

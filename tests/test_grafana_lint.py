@@ -254,8 +254,8 @@ def test_from_row_to_webhook_the_settings_allow_thirty_seconds_and_sixty_to_reso
     for group in groups(SETTINGS[0]):
         for rule in group["rules"]:
             routing = rule["notification_settings"]
-            assert group["interval"] + seconds(routing["group_wait"]) <= 25
-            assert group["interval"] + seconds(routing["group_interval"]) <= 50
+            assert group["interval"] + seconds(routing["group_wait"]) <= 25  # some seconds are left for two evaluations that drift apart
+            assert group["interval"] + seconds(routing["group_interval"]) <= 25
             assert rule["for"] == "0s"
 
 

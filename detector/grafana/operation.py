@@ -47,7 +47,7 @@ def _rate(s: Setting) -> Json:
     return panels.stat(
         3,
         *s.about("operation.rate"),
-        select("events_per_second", "throughput", "", "time DESC", 1),
+        select("events_per_second", "throughput_now", "", "time DESC", 1),
         unit="locale",
         link=_here(6, s),
     )
@@ -57,7 +57,7 @@ def _lag(s: Setting) -> Json:
     return panels.stat(
         4,
         *s.about("operation.lag"),
-        select("lag", "throughput", "", "time DESC", 1),
+        select("lag", "throughput_now", "", "time DESC", 1),
         unit="locale",
         link=_here(7, s),
     )

@@ -14,7 +14,7 @@ from detector.grafana.setting import Office, Setting
 from detector.grafana.situation import TRIAGE
 
 INTERVAL = 10  # s between evaluations; with GROUP_WAIT below 30 s from row to webhook
-GROUP_WAIT, GROUP_INTERVAL = "5s", "30s"
+GROUP_WAIT, GROUP_INTERVAL = "5s", "15s"
 WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -84,7 +84,7 @@ def _incidents(s: Setting, *, urgent: bool) -> Rule:
         0,
         "tuermer-urgent" if urgent else "tuermer-rest",
         f"d/{places.INCIDENT}?var-tenant={{{{ urlquery $labels.tenant }}}}&var-incident={{{{ urlquery $labels.incident }}}}",
-        ("alertname", "grafana_folder", "tenant", "incident"),
+        ("alertname", "grafana_folder", "tenant", "incident", "notice"),
         "24h" if not urgent else "4h",
         muted=not urgent,
         panel=(places.SITUATION, TRIAGE),

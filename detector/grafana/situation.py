@@ -34,7 +34,7 @@ def dashboard(s: Setting) -> Json:
         "open": s.t("alle offenen", "all open"), "unattended": s.t("unbesehen", "unattended"), "in-work": s.t("in Arbeit", "in work"),
         "confirmed": s.t("bestätigt", "confirmed"), "new": s.t("neu seit 24 h", "new within 24 h"),
         "worse": s.t("schlimmer seit 24 h", "worse within 24 h"),
-        "expired": s.t("abgelaufen ohne Blick", "expired without a look"), "all": s.t("alles (30 Tage)", "everything (30 days)"),
+        "expired": s.t("abgelaufen ohne Blick", "expired without a look"), "all": s.t("alles (7 Tage)", "everything (7 days)"),
     }  # fmt: skip
     variables = (
         frame.tenant_variable(s),
