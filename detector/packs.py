@@ -38,12 +38,18 @@ class Pack(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def names() -> list[str]:
-    return sorted(file.stem for file in FOLDER.glob("*.toml"))
+    return sorted(file.stem for file in FOLDER.glob("*.toml") if "." not in file.stem)
 
 
 @lru_cache
 def pack(name: str) -> Pack:
     return msgspec.toml.decode((FOLDER / f"{name}.toml").read_bytes(), type=Pack)
+
+
+@lru_cache
+def german_fields() -> Mapping[str, str]:
+    """What the privacy report says of each field of an event, in German."""
+    return msgspec.toml.decode((FOLDER / "fields.de.toml").read_bytes(), type=dict[str, str])
 
 
 def filled(raw: Mapping[str, Any]) -> dict[str, Any]:

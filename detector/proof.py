@@ -67,11 +67,11 @@ def verify(path: Path, more: Sequence[Path], needles: Sequence[str], environ: Ma
 
 
 def counted(places: Iterable[tuple[str, bytes]], needles: Sequence[str]) -> list[tuple[str, int, int]]:
-    """Sums by store, in the order in which they came."""
+    """Sums by store, in the order in which they came: a name counts once in each piece (a table, a record, a file)."""
     found: dict[str, tuple[int, int]] = {}
     for name, content in places:
         size, count = found.get(name, (0, 0))
-        found[name] = size + len(content), count + len(hits(content, needles))
+        found[name] = size + len(content), count + len({hit.needle for hit in hits(content, needles)})
     return [(name, size, count) for name, (size, count) in found.items()]
 
 

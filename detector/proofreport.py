@@ -79,9 +79,9 @@ def _config(config: Config) -> Document:
     }
 
 
-def _fields() -> dict[str, str]:
-    kinds = (("plain", fields.ALWAYS), ("plain where listed, else a token", fields.SOMETIMES), ("keyed hash", fields.NEVER))
-    return {name: f"{kind}: {what}" for kind, table in kinds for name, what in table.items()}
+def _fields() -> dict[str, dict[str, str]]:
+    kinds = (("plain", fields.ALWAYS), ("plain or token", fields.SOMETIMES), ("keyed hash", fields.NEVER))
+    return {name: {"kind": kind, "de": packs.german_fields()[name], "en": what} for kind, table in kinds for name, what in table.items()}
 
 
 def _stores(connection: Connection, config: Config) -> Iterator[Document]:
@@ -220,10 +220,8 @@ def changes(before: Document | None, after: Document) -> list[Document]:
         return []
     found: list[Document] = [{"what": "signature of the last report", "before": "good", "after": "broken"}] if before.get("broken") else []
     old, new = (dict(line for part in COMPARED for line in _flat(part, document.get(part))) for document in (before, after))
-    for what in sorted(old.keys() | new.keys()):
-        if old.get(what) != new.get(what):
-            found.append({"what": what, "before": old.get(what), "after": new.get(what)})
-    return found
+    different = [what for what in sorted(old.keys() | new.keys()) if old.get(what) != new.get(what)]
+    return found + [{"what": what, "before": old.get(what), "after": new.get(what)} for what in different]
 
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:

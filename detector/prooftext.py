@@ -24,7 +24,10 @@ WORDS = {
     "glass": ("Notfallzugang einer einzelnen Person", "Break-glass by one person"),
     "on": ("eingerichtet", "configured"),
     "off": ("nicht eingerichtet", "not configured"),
-    "fields": ("Felder der Ereignisse", "Fields of events"),
+    "fields": ("Felder der Ereignisse, zur Erkennung von Angriffen", "Fields of events, to find attacks"),
+    "plain": ("Klartext", "plain"),
+    "plain or token": ("Klartext oder Token", "plain or token"),
+    "keyed hash": ("nur als Hash", "keyed hash"),
     "stores": ("Was wo wie lange liegt", "What lies where, and how long"),
     "days": ("{} Tage", "{} days"),
     "current": ("nur der jetzige Stand", "the current state only"),
@@ -56,7 +59,7 @@ def written(document: Document, changed: Sequence[Document], language: str) -> s
     lines = [f"{say('title')}  {document['made']}", ""]
     lines += _head(document["config"], say)
     for word, part in (
-        ("fields", _fields(document)),
+        ("fields", _fields(document, language, say)),
         ("stores", _stores(document, language, say)),
         ("readers", _readers(document, say)),
         ("grafana", _grafana(document, say)),
@@ -79,8 +82,8 @@ def _head(config: Document, say: Any) -> list[str]:
     ]
 
 
-def _fields(document: Document) -> Iterator[str]:
-    return (f"{name}: {what}" for name, what in document["fields"].items())
+def _fields(document: Document, language: str, say: Any) -> Iterator[str]:
+    return (f"{name} [{say(field['kind'])}]: {field[language]}" for name, field in document["fields"].items())
 
 
 def _stores(document: Document, language: str, say: Any) -> Iterator[str]:
