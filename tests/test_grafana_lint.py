@@ -157,7 +157,8 @@ WORDS = {"confirmed", "false-positive", "allowed", "in-work", "retracted", "clos
 
 @pytest.mark.parametrize("s", SETTINGS, ids=["de", "en"])
 def test_a_buttons_body_is_json_with_one_verdict_and_one_incident(s: Setting) -> None:
-    single, alike = [*buttons.first(s), *buttons.more(s)], buttons.alike(s)
+    alike = buttons.alike(s)
+    single = [*buttons.first(s), *buttons.more(s), *alike]
     pressed = []
     for button in single:
         body = json.loads(button["fetch"]["body"])

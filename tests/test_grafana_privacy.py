@@ -133,3 +133,19 @@ def test_an_object_is_never_a_person(town: TestDatabase) -> None:
     forged = PERSON.encode().hex()
     for view in ("object_facts", "object_scores", "object_peers", "object_rows"):
         assert town.rows(f"SELECT * FROM grafana.{view} WHERE value = grafana.named('{forged}')", role=GRAFANA) == []
+
+
+def test_control_characters_of_a_log_are_signs_in_every_view(database: TestDatabase) -> None:
+    """A terminal colour, a bell, a C1 sequence and a name that reads backwards, through title, value and event."""
+    nasty = "srv\x1b[31m\x07\x9b\u202eexe"
+    shown = "srv␛[31m␇��exe"
+    with psycopg.connect(database.url(SUPERUSER), autocommit=True) as connection:
+        fill(connection, 4, 1)
+        connection.execute("UPDATE store.incidents SET entity_kind = 'service', entity_value = %s", (nasty,))
+        connection.execute("UPDATE store.incidents SET title = jsonb_build_object('de', %s::text, 'en', %s::text)", (nasty, nasty))
+        connection.execute("UPDATE store.evidence SET value = %s WHERE field = 'host.name'", (nasty,))
+        connection.execute("UPDATE store.samples SET fields = jsonb_build_object('host.name', %s::text)", (nasty,))
+    assert database.rows("SELECT DISTINCT entity, title_de, title_en FROM grafana.incidents", role=GRAFANA) == [(shown, shown, shown)]
+    assert database.rows("SELECT DISTINCT value FROM grafana.evidence WHERE field = 'host.name'", role=GRAFANA) == [(shown,)]
+    assert database.rows("SELECT DISTINCT host, line FROM grafana.events", role=GRAFANA) == [(shown, f"host.name={shown}")]
+    assert database.rows("SELECT DISTINCT entity FROM grafana.objects", role=GRAFANA) == [(shown,)]

@@ -52,7 +52,7 @@ def first(s: Setting) -> list[Json]:
 
 
 def more(s: Setting) -> list[Json]:
-    """For one incident, seldom needed; and for all that are alike."""
+    """For one incident, seldom needed."""
     return [
         _button(
             "closed",
@@ -67,7 +67,6 @@ def more(s: Setting) -> list[Json]:
             s.t("Zurück", "Take back"),
             s.t("Alles zurücknehmen, was zu dieser Auffälligkeit geurteilt wurde?", "Take back all that was judged about this anomaly?"),
         ),
-        *alike(s),
     ]
 
 

@@ -112,8 +112,8 @@ def _expired(s: Setting) -> Json:
 def _triage(s: Setting) -> Json:
     shown = " ".join(f"WHEN '{one}' THEN {_condition(one)}" for one in CHOICES)
     sql = f"""
-        SELECT severity, verdict, {s.column("title")}, status, got_in, since, updated, entity, site, one_in, events, episode, alike,
-            alike_open,            alike_hidden, one_hidden, entity_key, id::text AS id
+        SELECT severity, verdict, {s.column("title")}, status, got_in, more, since, updated, entity, site, one_in, events, episode,
+            alike, alike_open, alike_hidden, one_hidden, entity_key, id::text AS id
         FROM grafana.triage WHERE {HERE} AND CASE ${{show:sqlstring}} {shown} END
         ORDER BY level DESC, since DESC LIMIT 200
     """  # noqa: S608 - names of ours
@@ -123,6 +123,7 @@ def _triage(s: Setting) -> Json:
         Column("title", s.t("Was", "What"), 330, link=places.incident(s), wrap=True),
         Column("status", s.t("Stand", "Status"), 120, words=wording.statuses(s)),
         Column("got_in", s.t("Hinein?", "Got in?"), 95, words=wording.entered(s)),
+        Column("more", s.t("Mehr", "More"), 165, cell={"type": "actions"}, more=(("actions", buttons.more(s)),)),
         Column("since", s.t("Seit", "Since"), 115, wording.moment(s)),
         Column("updated", s.t("Zuletzt", "Last"), 115, wording.moment(s)),
         Column("entity", s.t("Wo", "Where"), 150, link=places.thing(s)),
@@ -130,7 +131,7 @@ def _triage(s: Setting) -> Json:
         Column("one_in", s.t("1 von", "1 in"), 100, "locale", more=(("decimals", 0),)),
         Column("events", s.t("Ereignisse", "Events"), 90, "locale"),
         Column("episode", s.t("Mal", "Time no."), 60, "none"),
-        Column("alike", s.t("Mehr", "More"), 460, cell={"type": "actions"}, more=(("actions", buttons.more(s)),)),
+        Column("alike", s.t("Alle gleichartigen", "All alike"), 330, cell={"type": "actions"}, more=(("actions", buttons.alike(s)),)),
         Column("alike_open", s.t("gleiche offen", "alike, open"), 95, "none"),
         Column("alike_hidden", hidden=True),
         Column("one_hidden", hidden=True),

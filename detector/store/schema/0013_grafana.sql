@@ -53,11 +53,26 @@ CREATE INDEX evidence_value_day_idx ON store.evidence (value text_pattern_ops, d
 CREATE FUNCTION store.is_token(value text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN value ~ '^(u|h|ip)-[0-9a-f]{16}$';
 
+-- Text from a log as it may be shown: control characters and what turns the direction of writing become signs (detector/visible.py).
+CREATE FUNCTION grafana.visible(said text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN said ~ '[\x01-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]' THEN
+        regexp_replace(
+            translate(
+                said,
+                E'\x01\x02\x03\x04\x05\x06\x07\x08\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f',
+                '␁␂␃␄␅␆␇␈␋␌␍␎␏␐␑␒␓␔␕␖␗␘␙␚␛␜␝␞␟␡'
+            ),
+            '[\u0080-\u009f\u2028-\u202e\u2066-\u2069]', '�', 'g'
+        )
+    ELSE said
+END;
+
 CREATE FUNCTION store.veiled(key bytea, scope text, value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
     WHEN value ~ '^(u|h|ip)-[0-9a-f]{16}$' THEN
         split_part(value, '-', 1) || '-' || left(encode(sha256(key || decode(md5(scope || ' ' || value), 'hex')), 'hex'), 16)
-    ELSE value
+    ELSE grafana.visible(value)
 END;
 
 -- The same for every token inside a text.
@@ -66,6 +81,7 @@ CREATE FUNCTION store.veiled_text(key bytea, scope text, said text) RETURNS text
 DECLARE
     token text;
 BEGIN
+    said := grafana.visible(said);
     IF said !~ '(u|h|ip)-[0-9a-f]{16}' THEN
         RETURN said;
     END IF;
@@ -186,7 +202,7 @@ CREATE VIEW grafana.triage AS
 SELECT
     i.severity, ''::text AS verdict, i.title_de, i.title_en, i.status, i.got_in, i.episode_opened AS since, i.updated, i.entity,
     i.entity_key, i.site, i.one_in, i.episode_events AS events, i.episode,
-    ''::text AS alike, coalesce(k.alike_open, 0) AS alike_open, coalesce(k.alike_hidden, 0) AS alike_hidden, coalesce(k.hidden, 0) AS one_hidden,
+    ''::text AS more, ''::text AS alike, coalesce(k.alike_open, 0) AS alike_open, coalesce(k.alike_hidden, 0) AS alike_hidden, coalesce(k.hidden, 0) AS one_hidden,
     i.id, i.tenant, i.level, i.open, i.unattended, i.expired,
     i.recorded > now() - interval '24 hours' AS new,
     i.recorded <= now() AND EXISTS (
@@ -299,7 +315,7 @@ WHERE d.suppression IS NOT NULL AND d.answer = 'suppressed';
 
 CREATE VIEW grafana.silent_devices AS
 SELECT
-    a.tenant, a.subject AS device, a.opened AS since, extract(epoch FROM now() - a.opened)::double precision AS age,
+    a.tenant, grafana.visible(a.subject) AS device, a.opened AS since, extract(epoch FROM now() - a.opened)::double precision AS age,
     a.text ->> 'de' AS text_de, a.text ->> 'en' AS text_en
 FROM store.ailments AS a
 WHERE a.kind = 'silent' AND a.closed IS NULL AND a.tenant <> 'tuermer-canary';
@@ -441,7 +457,7 @@ CROSS JOIN LATERAL jsonb_array_elements_text(g.next -> 'de') WITH ORDINALITY AS 
 CREATE VIEW grafana.history AS
 SELECT v.incident AS incident_id, v.tenant, v.recorded AS time, v.word AS what, v.author, '' AS text, v.lapses FROM store.verdicts AS v
 UNION ALL
-SELECT n.incident, n.tenant, n.written, n.kind, n.author, n.text, NULL FROM store.notes AS n;
+SELECT n.incident, n.tenant, n.written, n.kind, n.author, grafana.visible(n.text), NULL FROM store.notes AS n;
 
 CREATE VIEW grafana.episodes AS
 SELECT p.incident AS incident_id, i.tenant, p.number AS episode, p.opened, p.updated, p.events, p.got_in, p.model_id
@@ -505,7 +521,7 @@ GROUP BY o.value, o.tenant, o.incident_id;
 
 CREATE VIEW grafana.objects AS
 SELECT
-    i.tenant, i.entity_value AS entity, i.entity_kind AS kind, store.object_key(i.entity_kind, i.entity_value) AS entity_key,
+    i.tenant, grafana.visible(i.entity_value) AS entity, i.entity_kind AS kind, store.object_key(i.entity_kind, i.entity_value) AS entity_key,
     count(*) AS incidents, max(i.updated) AS last
 FROM store.incidents AS i
 WHERE i.entity_kind <> 'user.name' AND i.entity_value !~ '(u|h|ip)-[0-9a-f]{16}' AND i.tenant <> 'tuermer-canary'
@@ -551,7 +567,7 @@ WHERE m.entity_kind <> 'user.name' AND m.entity_value !~ '(u|h|ip)-[0-9a-f]{16}'
 -- What stands beside it in the evidence of its latest 200 incidents: the other ends, and the ports.
 CREATE VIEW grafana.object_peers AS
 SELECT
-    o.value, o.tenant, s.field, s.value AS peer, store.object_key(s.field, s.value) AS entity_key,
+    o.value, o.tenant, s.field, grafana.visible(s.value) AS peer, store.object_key(s.field, s.value) AS entity_key,
     sum(s.events)::bigint AS events, min(s.first) AS first, max(s.last) AS last
 FROM grafana.object_incidents AS o
 JOIN store.episodes AS p ON p.incident = o.incident_id
@@ -704,7 +720,7 @@ CREATE FUNCTION grafana.search(asked_tenant text, asked text) RETURNS TABLE (
         GROUP BY t.term ORDER BY t.term
     ) UNION ALL (
         SELECT
-            f.term, f.what, f.field, f.value, coalesce(f.events, i.events), coalesce(f.first, i.opened), coalesce(f.last, i.updated),
+            f.term, f.what, f.field, grafana.visible(f.value), coalesce(f.events, i.events), coalesce(f.first, i.opened), coalesce(f.last, i.updated),
             f.incident_id, i.severity, i.status, i.title_de, i.title_en, f.entity_key
         FROM found AS f
         LEFT JOIN grafana.incidents AS i ON i.id = f.incident_id
@@ -734,7 +750,7 @@ SELECT t.time, t.events_per_second, t.lag FROM grafana.throughput AS t WHERE t.t
 
 CREATE VIEW grafana.devices AS
 SELECT
-    s.tenant, s.site, d.observer AS device, max(d.last) AS last, extract(epoch FROM now() - max(d.last))::double precision AS age,
+    s.tenant, s.site, grafana.visible(d.observer) AS device, max(d.last) AS last, extract(epoch FROM now() - max(d.last))::double precision AS age,
     coalesce(sum(d.events) FILTER (WHERE d.slot > now() - interval '24 hours'), 0)::bigint AS events_24h
 FROM store.device_slots AS d
 JOIN store.shards AS s ON s.shard = d.shard
@@ -916,13 +932,13 @@ CROSS JOIN LATERAL (
 -- ── rights ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM tuermer_grafana;
-REVOKE ALL ON FUNCTION store.is_token(text), store.veiled(bytea, text, text), store.veiled_text(bytea, text, text),
+REVOKE ALL ON FUNCTION store.is_token(text), grafana.visible(text), store.veiled(bytea, text, text), store.veiled_text(bytea, text, text),
     store.object_key(text, text), store.level(text), store.guide(text, text[]), store.digits(double precision), store.sure(text, text, double precision, text), grafana.id(text),
     grafana.named(text), grafana.terms(text),
     grafana.search(text, text) FROM PUBLIC;
 GRANT USAGE ON SCHEMA grafana TO tuermer_grafana;
 GRANT SELECT ON ALL TABLES IN SCHEMA grafana TO tuermer_grafana;
-GRANT EXECUTE ON FUNCTION store.is_token(text), store.veiled(bytea, text, text), store.veiled_text(bytea, text, text),
+GRANT EXECUTE ON FUNCTION store.is_token(text), grafana.visible(text), store.veiled(bytea, text, text), store.veiled_text(bytea, text, text),
     store.object_key(text, text), store.level(text), store.guide(text, text[]), store.digits(double precision), store.sure(text, text, double precision, text), grafana.id(text),
     grafana.named(text), grafana.terms(text),
     grafana.search(text, text) TO tuermer_grafana;
