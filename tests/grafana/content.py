@@ -309,6 +309,8 @@ def _tags(given: list[str]) -> list[str]:
 
 @route("GET", "/annotations")
 def get_annotations(request: Request) -> tuple[int, object]:
+    if request.login.role == "None" and not any(right_on(request, uid) >= 1 for uid in request.organisation.folders):
+        raise denied("annotations:read")
     wanted, limit = request.query.get("tags", []), int(request.first("limit", "100"))
     either = request.first("matchAny") == "true"
     rows = []
