@@ -30,7 +30,7 @@ app.command(keys)
 app.command(modelscli.models)
 app.command("detector.traincli:train", name="train")
 app.command("detector.notebookcli:notebooks", name="notebooks")
-app.command("detector.backtest:backtest", name="backtest")  # imported when it is asked for
+app.command("detector.backtest:backtest", name="backtest", help="Days at full speed: what is found, how soon, and at what price.")
 app.command(deskcli.go_live, name="go-live")
 app.command(deskcli.suppress)
 app.command(deskcli.digest)
