@@ -76,11 +76,11 @@ def _troubles(path: Path, environ: Mapping[str, str], role: Role) -> Iterator[st
     config = _absolute(msgspec.convert(packs.filled(raw), Config), path.absolute().parent)
     yield from packs.contradictions(config)
     yield from configcheck.contradictions(config)
+    yield from deskcheck.contradictions(config)
     yield from grafanacheck.contradictions(config)
     yield from openingcheck.contradictions(config)
     yield from openingcheck.missing(config, environ, role)
     yield from configcheck.missing(config, environ, role)
-    yield from deskcheck.contradictions(config)
     if role != "route":
         yield from deskcheck.missing(config, environ)
 

@@ -53,6 +53,8 @@ def _page(config: Config) -> Iterator[str]:
             f'page.listen "{page.listen}" can be reached from other machines, which needs page.cert_file, page.key_file and [[people]]; '
             "without them write 127.0.0.1:8765"
         )
+    if host in ("0.0.0.0", "[::]") and page.hosts == []:  # noqa: S104 - that is what is asked
+        yield f'page.listen "{page.listen}" answers to no name; put those that browsers use into page.hosts'
     if not is_loopback(page.route_listen.rpartition(":")[0]):
         yield f'page.route_listen "{page.route_listen}" has no login and must be on loopback, for example 127.0.0.1:8766'
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import re
+import socket
+import ssl
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -11,14 +14,20 @@ from zoneinfo import ZoneInfo
 import pytest
 from starlette.testclient import TestClient
 
+from detector.config import Config
+from detector.desksections import Page as PageSection
+from detector.desksections import Person as Configured
 from detector.store import Reader
 from detector.store.book import Book
 from detector.web.access import Access, Person, digest_of, local
 from detector.web.page import Probes, Section, Site, application, check_listen
+from detector.web.serving import page_of
 from tests.postgres import TestDatabase
+from tests.test_deliver import certificate
 from tests.test_store_notify import feeding, opening
 from tests.test_store_verdicts import LIVE, NOW, found
 
+__all__ = ["certificate"]  # a fixture
 PROBES = Probes(lambda: None, lambda: None, lambda: b"tuermer_records_read_total 0\n")
 PEOPLE = {
     digest_of("anna"): Person("Anna Muster", frozenset({"analyst"})),
@@ -312,3 +321,28 @@ def test_with_tls_the_page_may_be_reached_from_other_machines_and_metrics_ask_fo
     assert cookie.startswith("__Host-tuermer=")
     assert "secure" in cookie.lower()
     assert "max-age" in browser.get("/").headers["strict-transport-security"]
+
+
+def test_with_a_certificate_the_page_speaks_tls_only(certificate: tuple[str, str], database: TestDatabase) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = Config(
+        people=[Configured(name="Anna", token_sha256=digest_of("anna"))],
+        page=PageSection(listen=f"127.0.0.1:{port}", cert_file=certificate[0], key_file=certificate[1]),
+    )
+    trusting = ssl.create_default_context(cafile=certificate[0])
+    with contextlib.closing(Reader(database.url())) as reader, contextlib.closing(Book(database.url())) as book:
+        page = page_of(settings, reader, book, PROBES)
+        page.start()
+        try:
+            assert page.url == f"https://127.0.0.1:{port}/"
+            with contextlib.closing(http.client.HTTPSConnection("127.0.0.1", port, context=trusting, timeout=5)) as browser:
+                browser.request("GET", "/")
+                answer = browser.getresponse()
+                assert (answer.status, answer.headers["location"]) == (303, "/login?next=%2F")
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as plain:
+                plain.request("GET", "/")
+                with pytest.raises((http.client.HTTPException, OSError)):
+                    plain.getresponse()
+        finally:
+            page.stop()

@@ -29,3 +29,16 @@ def test_the_first_lines_say_what_where_when_whether_anyone_got_in_and_the_serie
 def test_explain_tells_what_the_page_tells(language: str, told: tuple[str, ...]) -> None:
     text = "\n".join(whole(INCIDENT, [RELATED, INCIDENT | {"shared": []}], language))
     assert [part for part in told if part not in text] == []
+
+
+def test_what_a_log_smuggles_in_is_not_obeyed_by_the_terminal() -> None:
+    """Not in the list, not in `explain`: every text field holds a sequence that would clear the screen or turn the writing round."""
+    nasty = "x\x1b[2J\x1b]0;owned\x07\r\n\x9b31m\N{RIGHT-TO-LEFT OVERRIDE}"
+    row = INCIDENT["evidence"][0] | {"value": nasty, "field": nasty}
+    reason = INCIDENT["reasons"][0] | {"text": {"de": nasty, "en": nasty}}
+    hostile = INCIDENT | {"tenant": nasty, "site": nasty, "title": {"de": nasty, "en": nasty}, "reasons": [reason], "techniques": [nasty],
+                          "evidence": [row], "evidence_rest": {}, "counterfactual": {"de": nasty, "en": nasty}}  # fmt: skip
+    related = hostile | {"id": nasty, "shared": [nasty]}
+    told = [*lines(hostile, "de"), *whole(hostile, [related, hostile], "de")]
+    assert any("x" in line for line in told)
+    assert [line for line in told if not line.isprintable()] == []
