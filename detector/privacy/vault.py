@@ -6,9 +6,10 @@ How it is sealed (SECURITY.md says what that protects against, and what not):
   slot has one random secret, which every member of the *other* groups gets and the group itself does not (replicated secret
   sharing, Ito, Saito, Nishizeki 1987). So one group always lacks one secret, and any two groups have all of them.
 - Each member gets their secrets sealed to their own public key (HPKE, RFC 9180), once per slot.
-- A row's key is HKDF-SHA256 (RFC 5869) over the row's shares, one from each secret, with the tenant's key as salt; the value is
-  sealed with it by AES-256-GCM, padded, bound to tenant, epoch and token. Who opens a row hands over the row's share, never the
-  secret: the other rows stay closed. Without the tenant's key nobody opens anything: its deletion shreds all rows.
+- A row's key is derived (NIST SP 800-56C, HMAC-SHA256) from the row's shares, one from each secret (HKDF-Expand, RFC 5869), with
+  the tenant's key as salt; the value is sealed with it by AES-256-GCM, padded, bound to tenant, epoch and token. Who opens a row
+  hands over the row's share, never the secret: the other rows stay closed. Without the tenant's key nobody opens anything: its
+  deletion shreds all rows.
 - A row's tag is the XOR of one HMAC of the value under each secret, a pseudo-random function that takes all of them (Naor,
   Pinkas, Reingold 1999): two people can find the rows of one name without opening any other.
 - Slots live in ROUTE's memory only. There is no file from which a daemon, or who takes its machine tomorrow, could get them.
@@ -158,8 +159,9 @@ def share(secret: bytes, slot: bytes, row: bytes) -> bytes:
 
 
 def row_key(tenant_key: bytes, shares: Sequence[bytes], row: bytes) -> bytes:
-    """HKDF (RFC 5869): the tenant's key is the salt, the row's shares in the order of their groups' names the key material."""
-    return hmac.digest(hmac.digest(tenant_key, b"".join(shares), "sha256"), b"tuermer link 1\0key\0" + row + b"\x01", "sha256")
+    """One-step key derivation of NIST SP 800-56C with HMAC-SHA256: the tenant's key is the salt, the row's shares in the order of
+    their groups' names are the secret."""
+    return hmac.digest(tenant_key, b"\0\0\0\x01" + b"".join(shares) + b"tuermer link 1\0key\0" + row, "sha256")
 
 
 def tag_part(secret: bytes, slot: bytes, token: str, value: bytes) -> bytes:

@@ -76,7 +76,7 @@ def insert(connection: Connection, links: Sequence[Link]) -> None:
     connection.execute(
         """
         INSERT INTO store.links (tenant, epoch, token, slot, tag, sealed)
-        SELECT * FROM unnest(%s::text[], %s::int[], %s::text[], %s::bytea[], %s::bytea[], %s::bytea[]) ON CONFLICT DO NOTHING
+        SELECT * FROM unnest(%b::text[], %b::int[], %b::text[], %b::bytea[], %b::bytea[], %b::bytea[]) ON CONFLICT DO NOTHING
         """,
         (
             [r.tenant for r in rows], [r.epoch for r in rows], [r.token for r in rows], [r.slot for r in rows], [r.tag for r in rows],
