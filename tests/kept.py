@@ -24,18 +24,20 @@ HOUR, DAY = 3_600_000_000, 86_400_000_000
 FIRST = dt.date(1970, 1, 1)
 
 
-def rows_of(n: int, seed: int) -> NDArray[np.float32]:
+def rows_of(n: int, seed: int, known: prior.Prior = PRIOR) -> NDArray[np.float32]:
     """Honest rows, float32 (n, F)."""
-    return PRIOR.calibration[np.random.default_rng(seed).integers(0, len(PRIOR.calibration), n)]
+    return known.calibration[np.random.default_rng(seed).integers(0, len(known.calibration), n)]
 
 
-def block(hour: int, X: NDArray[np.float32], entity: Sequence[int] | NDArray[np.int64], incidents: tuple[str, ...] = ()) -> Block:
+def block(
+    hour: int, X: NDArray[np.float32], entity: Sequence[int] | NDArray[np.int64], incidents: tuple[str, ...] = (), table: ModelTable = TABLE
+) -> Block:  # fmt: skip
     """One hour's rows; with incidents they are set aside, all for the first of them."""
     numbers = np.asarray(entity, np.uint32)
     index = np.full(len(X), 0 if incidents else -1, np.int16)
     seen = 0 if incidents else 10 * len(X)
     return Block(
-        MODEL, hour // DAY, hour, len(incidents) > 0, TABLE.schema_hash, len(X), seen, seen, (seen // 10, seen // 100, seen // 1000),
+        table.name, hour // DAY, hour, len(incidents) > 0, table.schema_hash, len(X), seen, seen, (seen // 10, seen // 100, seen // 1000),
         incidents, packed(Columns(X, numbers, index)),
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ import pytest
 from detector.forest.artefact import manifest_hash
 from detector.forest.detector import Detector
 from detector.learn.registry import SHIPPED
-from detector.learn.training import Made, TrainingError, Wish, candidate
+from detector.learn.training import Made, TrainingError, Wish, candidate, limited
 from detector.store import Database, reservoir
 from tests.kept import DAY, HOUR, MODEL, PRIOR, START, TABLE, TENANT, block, days, keep, rows_of
 from tests.postgres import TestDatabase
@@ -46,8 +46,8 @@ def test_a_candidate_is_arrays_and_a_manifest_that_says_what_it_was_made_of(base
     about = manifest["about"]
     assert about["window"] == {"from": "2026-01-05 08:00", "to": "2026-01-19 08:00", "held_back_from": about["window"]["held_back_from"]}
     assert about["sources"]["prior"] == len(PRIOR.training)
-    assert 0.6 * 3500 < about["sources"]["tenant"] <= 0.8 * 3500
-    assert about["rows"]["calibration"] == len(PRIOR.calibration) + 3500 - about["window_rows"]["older"]
+    assert 1000 < about["sources"]["tenant"] == about["window_rows"]["older"] < 4 * about["window_rows"]["newest"] + 100
+    assert about["rows"]["calibration"] == len(PRIOR.calibration) + about["window_rows"]["newest"]
     assert about["largest_entity"] <= 0.001
     assert (about["tenant"], about["trained_by"], about["seed"]) == (TENANT, "meier", 0)
     assert {"numpy", "scikit-learn", "pyod", "python"} <= about["libraries"].keys()
@@ -89,12 +89,15 @@ def test_calibrate_only_keeps_every_tree_and_says_whose_they_are(base: Database,
     assert not np.array_equal(made.detector.score(X)[1], shipped.score(X)[1])
 
 
-def test_nobody_gives_more_than_a_thousandth(base: Database, tmp_path: Path) -> None:
-    """One entity's rows among those of many: half of all rows become one in a thousand."""
-    loud = [block(START + h * HOUR, rows_of(400, h), np.concatenate([np.zeros(200), 1 + np.arange(200)])) for h in range(20)]
-    keep(base, loud)
-    made = candidate(base, WISH, tmp_path, NOW)
-    assert made.about["largest_entity"] <= 0.001
+def test_nobody_gives_more_than_a_thousandth_of_a_day() -> None:
+    """One entity has half of all rows; the days have five hundred and three thousand others."""
+    few, many = (np.concatenate([np.zeros(n, np.int64), 1 + np.arange(n) % others]) for n, others in ((500, 500), (9_000, 3_000)))
+    entity = np.concatenate([few, (1 << 32) | many])
+    kept = limited(entity, 0)
+    counts = [np.unique(entity[kept][entity[kept] >> 32 == day], return_counts=True)[1] for day in (0, 1)]
+    assert counts[0].tolist() == [1] * 501
+    assert counts[1].max() <= max(1, counts[1].sum() // 1_000)
+    assert counts[1].sum() > 3_000
 
 
 def test_rows_of_an_incident_are_out_until_somebody_says_that_it_was_none(base: Database, database: TestDatabase, tmp_path: Path) -> None:
@@ -151,7 +154,7 @@ def test_one_entity_only_is_a_sentence(base: Database, tmp_path: Path) -> None:
 
 def test_a_single_hour_is_a_sentence(base: Database, tmp_path: Path) -> None:
     keep(base, [block(START, rows_of(2500, 1), np.arange(2500))])
-    refused(base, tmp_path / "out", "are of one hour")
+    refused(base, tmp_path / "out", "are of too few hours or entities: 0 to learn from and 2500 to calibrate on")
 
 
 def test_clocks_in_the_future_are_a_sentence_and_a_few_rows_are_left_out(base: Database, tmp_path: Path) -> None:

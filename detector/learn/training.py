@@ -35,8 +35,9 @@ from detector.store import Away, Database, reservoir
 from detector.store.reservoir import Rows
 
 FEWEST = 2_000  # rows of the window
+FEWEST_EACH = 100  # rows to learn from, and to calibrate on, when nobody has too many
 HELD_BACK = 0.2  # of them, the newest
-ONE_IN = 1_000  # of the rows to learn from, from anybody
+ONE_IN = 1_000  # of a day's rows, from anybody
 AHEAD = 3_600_000_000  # µs that an hour may lie in the future: clocks are not that exact
 MOST_AHEAD = 0.05  # of the rows
 DAY = 86_400_000_000
@@ -159,13 +160,33 @@ def _checked(wish: Wish, found: Rows, now: int) -> tuple[Rows, list[str]]:
 
 
 def _parts(wish: Wish, found: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of the rows to learn from and of the newest, which are held back; no hour is in both."""
-    at = found.hour[int((1.0 - HELD_BACK) * len(found))]
-    older, newest = np.flatnonzero(found.hour < at), np.flatnonzero(found.hour >= at)
-    if len(older) == 0:
-        raise TrainingError(f"all rows of {wish.model} for {wish.tenant} are of one hour; choose a longer window")
-    most = len(older) if wish.model in LEARNS_ALL else max(1, len(older) // ONE_IN)  # of a service's rows no source gave more
-    return older[capped(found.entity[older], most, wish.seed)], newest
+    """Indices of the rows to learn from and of the newest, which are held back; no hour is in both. Nobody has more than a thousandth
+    of a day's rows in either (SCORE's own limit counts what it saw, of which a small town keeps a part); services are many sources."""
+    allowed = np.arange(len(found)) if wish.model in LEARNS_ALL else limited(found.entity, wish.seed)
+    at = found.hour[allowed[int((1.0 - HELD_BACK) * len(allowed))]]
+    older, newest = allowed[found.hour[allowed] < at], allowed[found.hour[allowed] >= at]
+    if min(len(older), len(newest)) < FEWEST_EACH:
+        raise TrainingError(
+            f"the rows of {wish.model} for {wish.tenant} are of too few hours or entities: {len(older)} to learn from and {len(newest)} "
+            "to calibrate on are left; choose a longer window"
+        )
+    return older, newest
+
+
+def limited(entity: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Indices, rising, of rows so that no entity has more than one in ONE_IN of its day's, but one in any case, drawn evenly.
+
+    `entity` as in `Rows`: the upper half of a number is the day.
+    """
+    kept = []
+    for day in np.unique(entity >> 32).tolist():
+        mine = np.flatnonzero(entity >> 32 == day)
+        counts = np.unique(entity[mine], return_counts=True)[1]
+        most = max(1, len(mine) // ONE_IN)
+        while most > max(1, int(np.minimum(counts, most).sum()) // ONE_IN):
+            most -= 1
+        kept.append(mine[capped(entity[mine], most, seed)])
+    return np.sort(np.concatenate(kept))
 
 
 def _trained(table: ModelTable, wish: Wish, found: Rows) -> Trained:
@@ -202,7 +223,7 @@ def _about(wish: Wish, found: Rows, learnt: NDArray[np.int64], newest: NDArray[n
     return {
         "tenant": wish.tenant, "trained_by": wish.by, "gates": {},
         "window": {"from": _moment(wish.begin), "to": _moment(wish.end), "held_back_from": _moment(int(found.hour[newest[0]]))},
-        "window_rows": {"older": int((found.hour < found.hour[newest[0]]).sum()), "newest": len(newest)},
+        "window_rows": {"older": len(learnt), "newest": len(newest), "all": len(found)},
         "entities": {"training": len(np.unique(found.entity[learnt])), "calibration": len(np.unique(found.entity[newest]))},
         "left_out": {"maintenance": found.covered},
     }  # fmt: skip
