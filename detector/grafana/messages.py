@@ -41,10 +41,11 @@ def _severities(s: Setting) -> dict[str, str]:
 
 
 def _body(s: Setting) -> str:
-    over = s.t(
+    judged = s.t(
         "Beendet: geschlossen, beurteilt oder nach 24 Stunden abgelaufen. Wie sie ausging, steht in der Auffälligkeit.",
         "Over: closed, judged, or expired after 24 hours. How it ended is in the anomaly.",
     )
+    well = s.t("Wieder in Ordnung, oder ein neuer Tag hat begonnen.", "Well again, or a new day has begun.")
     broken = s.t(
         "Grafana konnte eine Regel nicht auswerten. Das ist keine Auffälligkeit: bitte Datenbank und Datenquelle prüfen.",
         "Grafana could not evaluate a rule. This is no anomaly: please check the database and the data source.",
@@ -52,7 +53,7 @@ def _body(s: Setting) -> str:
     return (
         '{{ define "tuermer.body" -}}\n'
         '{{ range .Alerts -}}\n'
-        '{{ if eq .Status "resolved" }}' + over + "\n{{ .Labels.title }}\n"
+        '{{ if eq .Status "resolved" }}{{ if .Labels.incident }}' + judged + "{{ else }}" + well + "{{ end }}\n{{ .Labels.title }}\n"
         '{{ else if .Labels.rulename }}' + broken + "\n{{ .Labels.rulename }}: {{ .Annotations.Error }}\n"
         '{{ else if .Annotations.summary }}{{ .Annotations.summary }}\n'
         "{{ else }}{{ .Labels.alertname }}\n"

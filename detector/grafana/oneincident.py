@@ -100,7 +100,7 @@ def _chain(s: Setting) -> Json:
         5,
         *s.about("oneincident.chain"),
         select(f"time, state, {s.column('name')}", "chain_states", THIS, "time", 100),
-        words=wording.severities(s),
+        words=wording.severities(s) | {"after": panels.Word(s.t("noch offen, nichts Neues", "still open, nothing new"), "#8e8e8e")},
         nothing=_none(s),
     )
 

@@ -135,7 +135,7 @@ def _letters(s: Setting) -> Json:
     return panels.series(
         9,
         *s.about("operation.letters"),
-        select("time, cause AS name, records", "dead_letters", f"{HERE} AND $__timeFilter(time)", "time", 20000),
+        select("time, cause AS metric, records", "dead_letters", f"{HERE} AND $__timeFilter(time)", "time", 20000),
         style="bars",
         stacked=True,
         nothing=s.t("keine", "none"),
@@ -163,7 +163,7 @@ def _calibration(s: Setting) -> Json:
     made = panels.series(
         11,
         *s.about("operation.calibration"),
-        select("time, model AS name, share", "calibration", f"{HERE} AND tenth = 1", "time", 2000),
+        select("time, model AS metric, share", "calibration", f"{HERE} AND tenth = 1", "time", 2000),
         unit="percentunit",
         limit=0.2,
     )
@@ -174,7 +174,7 @@ def _drift(s: Setting) -> Json:
     return panels.series(
         12,
         *s.about("operation.drift"),
-        select("time, model AS name, drift", "drift", HERE, "time", 2000),
+        select("time, model AS metric, drift", "drift", HERE, "time", 2000),
         unit="none",
         limit=0.2,
     ) | {"timeFrom": "35d"}

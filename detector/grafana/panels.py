@@ -179,7 +179,7 @@ def series(
     id_: int, title: str, description: str, sql: str, *, unit: str = "short", form: str = "time_series", columns: Sequence[Column] = (),
     style: str = "line", stacked: bool = False, nothing: str = "–", limit: float | None = None,
 ) -> Json:  # fmt: skip
-    """Numbers over time. In the form `time_series` the text column `name` names the line; `style` is line, bars or points."""
+    """Numbers over time. In the form `time_series` the text column `metric` names the line; `style` is line, bars or points."""
     defaults: Json = {
         "unit": unit, "min": 0, "noValue": nothing, "color": {"mode": "palette-classic"},
         "custom": {
@@ -188,8 +188,6 @@ def series(
             "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
         },
     }  # fmt: skip
-    if form == "time_series":
-        defaults["displayName"] = "${__field.labels.name}"
     if limit is not None:
         defaults["thresholds"] = {"mode": "absolute", "steps": [{"value": None, "color": CALM}, {"value": limit, "color": "orange"}]}
         defaults["custom"]["thresholdsStyle"] = {"mode": "dashed"}
@@ -213,7 +211,7 @@ def heatmap(id_: int, title: str, description: str, sql: str, *, unit: str = "sh
         "exemplars": {"color": CALM}, "filterValues": {"le": 1e-9},
     }  # fmt: skip
     defaults = {
-        "unit": unit, "noValue": nothing, "displayName": "${__field.labels.name}",
+        "unit": unit, "noValue": nothing,
         "custom": {"hideFrom": {"legend": False, "tooltip": False, "viz": False}},
     }  # fmt: skip
     return panel(id_, "heatmap", title, description, [target(sql, "time_series")], options=options, defaults=defaults)

@@ -191,7 +191,7 @@ def _trend(s: Setting) -> Json:
     return panels.series(
         8,
         *s.about("situation.trend"),
-        select(f"time, {s.column('name')}, incidents", "techniques", HERE, "time", 2000),
+        select(f"time, name_{s.language} AS metric, incidents", "techniques", HERE, "time", 2000),
         style="bars",
         stacked=True,
         nothing=s.t("keine", "none"),
@@ -202,6 +202,6 @@ def _heatmap(s: Setting) -> Json:
     return panels.heatmap(
         9,
         *s.about("situation.heatmap"),
-        select(f"time, {s.column('name')}, incidents", "techniques", HERE, "time, name", 2000),
+        select(f"time, name_{s.language} AS metric, incidents", "techniques", HERE, "time, metric", 2000),
         nothing=s.t("keine", "none"),
     ) | {"timeFrom": "35d"}

@@ -13,7 +13,7 @@ from detector.config import Config, ConfigError
 from detector.grafana import rights, tokens
 from detector.grafana.api import Grafana
 from detector.grafana.export import files
-from detector.grafana.model import DATASOURCE, FOLDER, VERDICTS
+from detector.grafana.model import DATASOURCE, FOLDER, VERDICTS, Model
 from detector.grafana.orgs import Setup, accepted
 from detector.grafana.plan import Plan, plan
 from detector.grafana.present import read, ready
@@ -140,9 +140,10 @@ def push(site: Site, tenant: str | None = None, *, prune: bool = False, resend: 
         with site.content(organisation, make=True) as content:
             number = _place(content, organisation, places)
             with site.boss(organisation, number) as boss:
-                outcome = _pushing(site, organisation, content, boss).run(prune=prune, resend=resend)
+                pushing = _pushing(site, organisation, content, boss)
+                outcome = pushing.run(prune=prune, resend=resend)
                 if boss is not None:
-                    outcome.written += _give(site, boss, organisation)
+                    outcome.written += _give(site, boss, organisation, pushing.model)
         done.append((organisation.tenant, outcome))
     return done
 
@@ -155,8 +156,9 @@ def bootstrap(site: Site, tenant: str | None = None) -> list[tuple[str, Outcome]
             if boss is None:
                 tokens.login(site.config.grafana, organisation, "bootstrap", site.environ).close()  # says what is missing
                 raise ConfigError(f"Grafana does not take the bootstrap token of {organisation.tenant}; it may have expired: make another")
-            outcome = _pushing(site, organisation, boss, boss).run(only=FIRST)
-            outcome.written += _give(site, boss, organisation)
+            pushing = _pushing(site, organisation, boss, boss)
+            outcome = pushing.run(only=FIRST)
+            outcome.written += _give(site, boss, organisation, pushing.model)
         done.append((organisation.tenant, outcome))
     return done
 
@@ -167,9 +169,8 @@ def _pushing(site: Site, organisation: Organisation, content: Grafana, boss: Gra
     return Push(content, boss, model, site.record(organisation), locked, site.sleep, site.tell)
 
 
-def _give(site: Site, boss: Grafana, organisation: Organisation) -> list[str]:
+def _give(site: Site, boss: Grafana, organisation: Organisation, model: Model) -> list[str]:
     given = []
-    model = contents(site.config, organisation, Found(site.environ), site.today())
     for right in rights.missing(boss, model, site.runtime(organisation), organisation.verdict_team):
         site.tell(f"right: {right.words}")
         right.give()

@@ -6,7 +6,6 @@ misspelt key is found.
 
 from __future__ import annotations
 
-import copy
 import functools
 import json
 import re
@@ -15,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
 
 DESCRIPTION = Path(__file__).parents[3] / "shared" / "grafana" / "openapi3-12.3.0.json"
 RECORDINGS = DESCRIPTION.parent / "recordings"
+HERE = "urn:grafana"
 ABSENT = re.compile(r"/api/(frontend/settings|prometheus/.*|alertmanager/.*|health)")  # served, but not described
 Json = dict[str, Any]
 
@@ -25,14 +27,14 @@ Json = dict[str, Any]
 @functools.cache
 def description() -> Json:
     """The whole description, mended and closed."""
-    spec: Json = json.loads(DESCRIPTION.read_text("utf-8"))
+    spec: Json = json.loads(DESCRIPTION.read_text("utf-8").replace('"#/components/', f'"{HERE}#/components/'))
     schemas = spec["components"]["schemas"]
     for name in ("ProvisionedAlertRule",):
         for key in ("for", "keep_firing_for"):
             schemas[name]["properties"][key].pop("format", None)  # 5m, not ISO 8601
         for key in ("noDataState", "execErrState"):
             schemas[name]["properties"][key]["enum"] = ["Alerting", "NoData", "OK", "Error", "KeepLast"]
-    schemas["MuteTimeInterval"]["properties"]["time_intervals"]["items"] = {"$ref": "#/components/schemas/TimeIntervalItem"}
+    schemas["MuteTimeInterval"]["properties"]["time_intervals"]["items"] = {"$ref": f"{HERE}#/components/schemas/TimeIntervalItem"}
     schemas["EmbeddedContactPoint"]["properties"]["type"].pop("enum", None)  # an old list
     for schema in schemas.values():
         _close(schema)
@@ -62,12 +64,19 @@ def _violation(method: str, path: str, body: Any) -> str | None:
         return None if body is None else f"{method} {path} has a body, and the description knows of none"
     if body is None:
         return f"{method} {path} has no body"
-    root = {**copy.deepcopy(schema), "components": description()["components"]}
-    validator = jsonschema.Draft202012Validator(root)
+    validator = jsonschema.Draft202012Validator(schema, registry=_registry())
     errors = sorted(validator.iter_errors(body), key=lambda error: list(error.absolute_path))
     return f"{method} {path}: {errors[0].json_path} {errors[0].message[:200]}" if errors != [] else None
 
 
+@functools.cache
+def _registry() -> Registry[Any]:
+    """The description under a name of its own: looked through once, not for each request."""
+    registry: Registry[Any] = Registry().with_resource(HERE, DRAFT202012.create_resource({"components": description()["components"]}))
+    return registry.crawl()
+
+
+@functools.cache
 def operation_of(method: str, path: str) -> Json | None:
     """The operation of a path; fixed segments go before parameters."""
     inside = path.removeprefix("/api").rstrip("/")
