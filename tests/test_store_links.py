@@ -41,7 +41,7 @@ def read(database: TestDatabase, *who: Person, fresh: list[Fresh] = NAMES) -> li
     """What these people read together."""
     with connect(database.url()) as connection:
         rows = links.find(connection, fresh[0].tenant, [(one.epoch, one.token) for one in fresh])
-        keys = dict(connection.execute("SELECT tenant, key FROM store.link_tenants").fetchall())
+        keys: dict[str, bytes] = dict(connection.execute("SELECT tenant, key FROM store.link_tenants").fetchall())
         shares: dict[str, dict[str, bytes]] = {row.token: {} for row in rows}
         for one in who:
             held = links.held(connection, one, [row.slot for row in rows], fresh[0].tenant)
