@@ -42,7 +42,7 @@ def _none(s: Setting) -> str:
 
 
 def _facts(s: Setting) -> Json:
-    columns = (Column("name", s.t("Frage", "Question"), 125, wrap=True), Column("text", s.t("Antwort", "Answer"), wrap=True))
+    columns = (Column("name", s.t("Frage", "Question"), 140, wrap=True), Column("text", s.t("Antwort", "Answer"), wrap=True))
     return panels.table(
         1,
         *s.about("oneincident.facts"),
