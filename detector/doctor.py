@@ -19,6 +19,7 @@ from detector.learn.registry import verify
 from detector.privacy.keys import FileKeyring, KeyFileError
 from detector.privacy.people import holders
 from detector.privacy.vault import Sealer
+from detector.sources import topics
 from detector.sources.client import ClientError, arguments, reachable
 from detector.store import checks
 from detector.store.database import StoreError
@@ -126,6 +127,7 @@ def _kafka(config: Config, kafka: Kafka, environ: Mapping[str, str]) -> Iterator
             yield Finding("broker", True, f"{kafka.bootstrap_servers} answers")
             there = set(admin.list_topics())
             yield from _own_topics(admin, kafka, there)
+            yield from _kept(config, kafka)
             yield from _instance(admin, kafka)
         yield from _raw_topics(config, shared, there)
     except ClientError as error:
@@ -152,6 +154,19 @@ def _own_topics(admin: Any, kafka: Kafka, there: set[str]) -> Iterator[Finding]:
             yield Finding(f"topic {name}", same, text)
         else:
             yield Finding(f"topic {name}", True, "is there")
+
+
+def _kept(config: Config, kafka: Kafka) -> Iterator[Finding]:
+    long = topics.too_long(kafka, config.retention)
+    remedy = (
+        "the next night shortens it"
+        if kafka.create_topics
+        else "set retention.ms and segment.ms of the topic, or nothing deletes it in time"
+    )
+    for name in long:
+        yield Finding(f"topic {name} keeps", kafka.create_topics, f"longer than [retention] says; {remedy}")
+    if long == {}:
+        yield Finding("topics keep", True, "no longer than [retention] says")
 
 
 def _instance(admin: Any, kafka: Kafka) -> Iterator[Finding]:

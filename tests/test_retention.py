@@ -7,12 +7,13 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector.night import due
 from detector.retentionsections import Retention
-from detector.store import Database, holds, retention
+from detector.store import Away, Database, holds, retention
 from detector.store.database import EPOCH
 from detector.store.retention import Periods
 from tests.filled import fill, token
@@ -194,6 +195,34 @@ def test_the_daemon_can_delete_nothing_of_today(year: TestDatabase) -> None:
     year.rows("INSERT INTO store.deletion_runs (began) VALUES (now())")
     year.rows("SELECT store.forget('incidents', 'stadt', 0, now() + interval '9 years', 1)", role="tuermer_daemon")
     assert year.rows("SELECT count(*) FROM store.incidents") == count
+
+
+def test_a_full_disk_in_the_middle_loses_nothing_and_the_next_night_goes_on(year: TestDatabase, daemon: Database) -> None:
+    year.rows(
+        "CREATE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$;"
+        " CREATE TRIGGER disk_full BEFORE DELETE ON store.incidents FOR EACH STATEMENT EXECUTE FUNCTION disk_full()"
+    )
+    before = year.rows("SELECT count(*) FROM store.incidents")
+    with pytest.raises(Away, match="No space left on device"):
+        retention.night(daemon, PERIODS, NOW)
+    assert year.rows("SELECT count(*) FROM store.incidents") == before
+    assert year.rows("SELECT ended FROM store.deletion_runs") == [(None,)]
+    year.rows("DROP TRIGGER disk_full ON store.incidents")
+    record = retention.night(daemon, PERIODS, NOW)
+    assert record is not None
+    assert {line.rows for line in record.deleted if line.relation == "samples" and line.tenant == "stadt"} == {
+        sum(age >= 30 for age in AGES)
+    }
+    assert year.rows("SELECT count(*) FROM store.deletion_runs") == [(1,)]
+
+
+def test_a_reader_that_holds_a_day_does_not_stop_the_night(year: TestDatabase, daemon: Database) -> None:
+    with psycopg.connect(year.url("postgres")) as reader:
+        reader.execute("SELECT count(*) FROM store.evidence").fetchall()  # its transaction stays open: no partition can be detached
+        record = retention.night(daemon, Periods({**PERIODS.days, "evidence": 380}), NOW)
+    assert record is not None
+    assert year.rows("SELECT FROM store.evidence WHERE day <= %s::date - 380", TODAY) == []
 
 
 def test_two_nights_at_once_are_one(year: TestDatabase, daemon: Database) -> None:
