@@ -21,7 +21,6 @@ TAG = "tuermer"  # of every dashboard
 VERDICTS = "tuermer-lage"  # the dashboard with the buttons; the verdict team may edit this one only
 OFF_HOURS = "tuermer-off-hours"  # mute timing: everything outside office hours
 Route = Literal["urgent", "rest", "health", "budget"]
-ROUTES: tuple[Route, ...] = ("urgent", "rest", "health", "budget")
 
 
 def is_ours(name: str) -> bool:

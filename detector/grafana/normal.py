@@ -103,18 +103,6 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def nested(settings: Mapping[str, Any]) -> Json:
-    """The reverse of `flat`."""
-    whole: Json = {}
-    for key, value in settings.items():
-        *path, last = key.split(".")
-        place = whole
-        for name in path:
-            place = place.setdefault(name, {})
-        place[last] = value
-    return whole
-
-
 def of_ours(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json:
     """Of what Grafana holds only the keys that we send, also in nested tables; for a data source, which it adds much to."""
     return {

@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from detector.grafana.normal import flat, nested, seconds
+from detector.grafana.normal import flat, seconds
 from tests.grafana.content import right_on
 from tests.grafana.server import Request, route
-from tests.grafana.world import STAMP, Json, Organisation, Refused, coded, denied, plain, route_of, version_of
+from tests.grafana.world import STAMP, Json, Organisation, Refused, coded, denied, nested, plain, route_of, version_of
 
 PROVISIONING = "/v1/provisioning"
 NEEDS = {"webhook": "url", "email": "addresses", "slack": "recipient", "teams": "url"}

@@ -11,11 +11,12 @@ import pytest
 from detector.config import ConfigError
 from detector.configload import load
 from detector.grafana.model import OFF_HOURS, Model
-from detector.grafana.normal import flat, nested, redacted, seconds
+from detector.grafana.normal import flat, redacted, seconds
 from detector.grafana.oneincident import PLACEHOLDERS
 from detector.grafana.secretly import Found
 from detector.grafana.wanted import BODY, TITLE, contents, organisations
 from detector.grafanacheck import FILLED
+from tests.grafana.world import nested
 
 TOPIC = '[[topics]]\nname = "firewall"\ntenant = "stadt"\n'
 GRAFANA = '[grafana]\nurl = "https://grafana.example/"\n'

@@ -131,3 +131,15 @@ def route_of(rule: Mapping[str, Any]) -> str:
 def version_of(body: object) -> str:
     """Grafana's hash of a template or mute timing."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def nested(settings: Mapping[str, Any]) -> Json:
+    """Settings with dots between the names as tables in tables."""
+    whole: Json = {}
+    for key, value in settings.items():
+        *path, last = key.split(".")
+        place = whole
+        for name in path:
+            place = place.setdefault(name, {})
+        place[last] = value
+    return whole
