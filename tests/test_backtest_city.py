@@ -10,11 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from detector.decode import Decoder
 from detector.learn.backtest import report, running
 from detector.learn.backtest.campaign import run
+from detector.learn.backtest.matching import verdict
 from detector.learn.backtest.measures import figures
-from detector.learn.backtest.placing import Calendar, Plan
+from detector.learn.backtest.placing import MONDAY, Calendar, Plan
 from detector.learn.backtest.running import Seed
+from detector.learn.backtest.stream import CityDays, config_of
+from detector.pipeline import Router
+from detector.privacy import MemoryKeyring, Privacy
+from detector.simulate import KINDS, City, Placed
 
 PLAN = Plan((3,), people=20, calendar=Calendar(1, 0, 2), attacks=("port-scan", "brute-force"), strengths=("loud",))
 RIVALS = ["ours", "without forests", "tuned rules", "SOC rules", "never-seen pairs", "plain forest"]
@@ -47,6 +53,21 @@ def test_a_loud_scan_and_a_loud_guess_are_found(city: Seed) -> None:
 def test_nothing_that_began_before_the_test_days_is_counted(city: Seed) -> None:
     for outcome in city.outcomes.values():
         assert all(one.opened >= city.begin or max(one.sent) >= city.begin for one in outcome.sightings)
+
+
+def test_a_warm_up_full_of_attacks_neither_blinds_nor_floods(tmp_path: Path) -> None:
+    before = [Placed(kind, strength="loud", day=0, seed=seed) for seed, kind in enumerate(KINDS)]
+    after = [Placed(kind, strength="loud", day=1, seed=50) for kind in PLAN.attacks]
+    town = City(3, PLAN.people, MONDAY, attacks="none", placed=(*before, *after))
+    config = config_of(town, PLAN, tmp_path)
+    router = Router(Decoder.of(config), Privacy.of(config, MemoryKeyring(bytes(32))))
+    seed = running.carried(CityDays(town, config, router, PLAN.calendar.days), PLAN, 3)
+    said = [one for one in seed.outcomes["ours"].sightings if any(at >= seed.begin for at in one.sent)]
+    late = {one.number for one in seed.labels if one.start >= seed.begin}
+    assert len(late) == len(after)
+    assert late <= {number for one in said for number in one.truth}
+    false = [one for one in said if verdict(one, seed.labels) in ("honest", "noise")]
+    assert len(false) <= 2 * PLAN.calendar.test * len({one.tenant for one in seed.labels})
 
 
 @pytest.mark.soak
