@@ -110,7 +110,8 @@ COLUMNS = {
     "store.holds": "ended ended_by",
     "store.deletion_runs": "document ended key signature",
     "store.incidents": "closes_at critical episode episode_events episode_opened events got_in notification notified owner "
-    "severity spread ticket updated usual_high usual_low verdict verdict_at verdict_by verdict_episode work_by work_until worst_p worst_score",
+    "severity spread ticket updated usual_high usual_low verdict verdict_at verdict_by verdict_episode work_by work_until "
+    "worst_p worst_score",
     "store.annotations": "changed gone",
     "store.receivers": "done",
     "store.episodes": "events got_in updated worst_p worst_score",
