@@ -192,7 +192,7 @@ def _raw(s: Setting) -> Json:
     columns = (
         Column("device", s.t("Gerät", "Device"), 200, more=(("links", links),) if links else ()),
         Column("events", s.t("Ereignisse", "Events"), 100, "locale"),
-        *(Column(name, s.t(*title), 170) for name, title in _RAW.items()),
+        *(Column(name, s.t(*title), 170, bare=True) for name, title in _RAW.items()),
         *(Column(name, hidden=True) for name in ("raw_from_ms", "raw_to_ms")),
     )
     how = s.t("Ein Klick auf das Gerät sucht seine Zeilen im Logspeicher.", "A click on the device searches its lines in the log store.")

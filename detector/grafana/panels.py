@@ -39,6 +39,7 @@ class Column:
     link: tuple[str, str] | None = None  # title, URL
     hidden: bool = False
     wrap: bool = False
+    bare: bool = False  # empty is shown as empty, because links are filled with it
     cell: Json = field(default_factory=dict)
     more: tuple[tuple[str, Any], ...] = ()
 
@@ -68,8 +69,8 @@ class Column:
             put("custom.wrapText", True)  # where 12.3 looks for it; older ones look into the cell
         if cell:
             put("custom.cellOptions", cell)
-        if in_table and not self.hidden:
-            put("noValue", "–")  # the panel's own text is for a table without rows
+        if in_table:  # the panel's own text is for a table without rows; what fills links stays empty where there is nothing
+            put("noValue", "" if self.hidden or self.bare else "–")
         for id_, value in self.more:
             put(id_, value)
         return {"matcher": {"id": "byName", "options": self.name}, "properties": properties}
