@@ -3,7 +3,7 @@
 Of an hour the rows with the smallest keys are kept, a key being a hash of the event's place in the raw log: uniform, the same
 however the stream is cut (I1), and the same in a replay. An hour is closed when nothing can change it any more: an incident
 reaches back an hour, so two hours later by the stream's clock. Then it becomes a block (`blocks`), with a number in place of
-each entity that is forgotten at the next token epoch.
+each entity that is forgotten at the next token epoch, of a person's account already with the next hour.
 
 Who may teach: for sources, pairs and accounts only those who had succeeded before (`acquainted`), since 99.7 % of an exposed
 host's rows are attackers'; `auth-service` learns from all. Nobody gives more than one row in a thousand of a day's: of the rows
@@ -36,6 +36,7 @@ AROUND = HOUR  # before an incident's first flag and after its end
 ONE_IN = 1000  # of a day's rows, from anybody
 SPANS = 20_000  # entities in incidents that are remembered per model; far more than an hour's sample holds
 LEARNS_ALL = frozenset({"auth-service"})
+PERSONS = frozenset({"auth-user"})  # their numbers restart each hour: a day's rows of one account, gathered, would be recognised again
 _NETWORK = ("firewall-source", "firewall-pair")
 
 U64 = NDArray[np.uint64]
@@ -297,7 +298,8 @@ def _closed(name: str, part: Part, hour: Hour, schema: str, zone: ZoneInfo) -> l
     sample = hour.sample.take(_within_limit(part.day, hour.sample.teacher))
     whose = _covered(part, sample.entity, sample.clock, around=AROUND)
     incidents = tuple(sorted(set(whose.values())))
-    numbers = np.array([part.day.numbers.setdefault(e, len(part.day.numbers)) for e in sample.entity.tolist()], np.uint32)
+    known = {} if name in PERSONS else part.day.numbers
+    numbers = np.array([known.setdefault(e, len(known)) for e in sample.entity.tolist()], np.uint32)
     index = np.full(len(numbers), -1, np.int16)
     for i, incident in whose.items():
         index[i] = incidents.index(incident)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.features.calendar import day_number
 from detector.judge.blocks import Block, Columns, unpacked
+from detector.judge.reservoir import PERSONS
 from detector.judge.windows import Window, covered
 from detector.store.database import EPOCH, Away, Connection, Database, moment
 from detector.store.misses import day
@@ -38,8 +40,13 @@ def write(connection: Connection, shard: str, blocks: Sequence[Block]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """n rows to learn from, in the order of time: X float32 (n, F); entity int64 (n), equal numbers are one entity of one day;
-    hour int64 (n), µs; given_back: how many are of incidents that were none; covered: how many lay in maintenance windows and are out."""
+    """n rows to learn from, in the order of time.
+
+    X           float32 (n, F)
+    entity      int64 (n), equal numbers are one entity of one day (auth-user: of one hour); the upper half is that day's or hour's
+    hour        int64 (n), µs
+    given_back  how many are of incidents that were none; covered: how many lay in maintenance windows and are out
+    """
 
     X: NDArray[np.float32]
     entity: NDArray[np.int64]
@@ -67,10 +74,12 @@ def read(database: Database, tenant: str, model: str, schema: str, features: int
     chosen = [part for part, gone in zip(kept, out.tolist(), strict=True) if not gone]
     if len(chosen) == 0:
         return Rows(np.zeros((0, features), np.float32), np.zeros(0, np.int64), np.zeros(0, np.int64), strange=len(found) - len(kept))
-    names = {key: i << 32 for i, key in enumerate(sorted({(part.shard, part.day) for part in chosen}))}
+    # numbers of one day, or of one hour where they are persons', are told from others'
+    groups = [(part.shard, part.hour if model in PERSONS else day_number(part.day)) for part in chosen]
+    names = {key: i << 32 for i, key in enumerate(sorted(set(groups)))}
     return Rows(
         np.concatenate([part.columns.X for part in chosen]),
-        np.concatenate([part.columns.entity.astype(np.int64) | names[part.shard, part.day] for part in chosen]),
+        np.concatenate([part.columns.entity.astype(np.int64) | names[group] for part, group in zip(chosen, groups, strict=True)]),
         np.repeat(hour[~out], [len(part.columns.X) for part in chosen]),
         sum(len(part.columns.X) for part in chosen if part.aside),
         sum(len(part.columns.X) for part, gone in zip(kept, out.tolist(), strict=True) if gone),
