@@ -136,7 +136,7 @@ def rows(entity: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> Rows:
 
 def test_whole_entities_are_sampled_about_one_in_four() -> None:
     entity = np.random.default_rng(1).integers(1, 1 << 63, 4_000).astype(np.uint64)
-    chosen = shadow.sampled(Shadow("c"), rows(np.repeat(entity, 5)))
+    chosen = shadow.sampled(Shadow("c"), MODEL, rows(np.repeat(entity, 5)))
     assert chosen.reshape(-1, 5).all(axis=1).sum() == chosen.sum() / 5
     assert 0.22 < chosen.mean() < 0.28
 
@@ -147,7 +147,7 @@ def test_one_busy_source_does_not_make_a_shadow_cost_more_than_half(seed: int) -
     entity[np.random.default_rng(seed).random(50_000) < 0.9] = np.uint64(seed + 1)
     beside, scored = Shadow("c"), 0
     for part in np.array_split(entity, 40):
-        scored += int(shadow.sampled(beside, rows(part)).sum())
+        scored += int(shadow.sampled(beside, MODEL, rows(part)).sum())
         assert scored <= 0.5 * beside.rows + shadow.SLACK
 
 

@@ -79,7 +79,7 @@ def judge(state: ShardState, events: pl.DataFrame, scored: Mapping[str, Scored],
 def _compared(state: ShardState, name: str, events: pl.DataFrame, scored: Scored, models: Models, candidate: Scorer) -> Beside:
     """What candidate and champion say of the same sample; neither is told to anybody."""
     beside_ = state.shadows[name]
-    chosen = shadow.sampled(beside_, scored.rows)
+    chosen = shadow.sampled(beside_, name, scored.rows)
     theirs, ours = shadow.both(scored, chosen, candidate)
     sides = (("candidate", beside_.candidate, theirs, models.instead({name: candidate})), ("champion", beside_.champion, ours, models))
     would = tuple((side, one) for side, cases, mine, its in sides for one in _would(replace(state, cases=cases), events, {name: mine}, its))
