@@ -132,7 +132,7 @@ def drift_plot(session: Session, model: str, most: int = 12) -> Picture:
     known = {(feature, day): psi for day, feature, psi in rows.iter_rows()}
     values = [[float(known.get((feature, day), 0.0)) for day in days] for feature in chosen]
     plots.heat(axes, values, chosen, [f"{day:%d.%m.}" for day in days], 2 * DRIFTED)
-    axes.set_title(f"{model}: wie weit Merkmale gewandert sind (ab {DRIFTED} Drift)", loc="left")
+    axes.set_title(f"{model}: wie weit Merkmale gewandert sind (ab {str(DRIFTED).replace('.', ',')} Drift)", loc="left")
     return found
 
 

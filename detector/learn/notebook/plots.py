@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 GREYS = ("#222222", "#6b6b6b", "#a5a5a5", "#d6d6d6")
 HATCHES = ("", "///", "...", "xxx")
@@ -43,9 +44,10 @@ def bars(axes: Axes, labels: Sequence[str], parts: Sequence[tuple[str, Sequence[
     for k, (name, values) in enumerate(parts):
         at = [i + (k - (len(parts) - 1) / 2) * width for i in range(len(labels))]
         axes.bar(at, list(values), width, label=name, color=GREYS[k % 4], hatch=HATCHES[k % 4], edgecolor="white" if k == 0 else "#222222")
-    axes.set_xticks(range(len(labels)), labels, rotation=30 if max(map(len, labels), default=0) > 6 else 0, ha="center")
+    axes.set_xticks(range(len(labels)), labels)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     if len(parts) > 1:
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))  # beside the bars, never over them
 
 
 def line(axes: Axes, x: Sequence[Any], y: Sequence[float], name: str, k: int = 0) -> None:
