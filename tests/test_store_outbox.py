@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 from kafka import KafkaConsumer
+from kafka.errors import KafkaTimeoutError
 
 from detector.config import Kafka
-from detector.deliver.courier import Courier
+from detector.deliver.courier import SLOWEST, Courier
 from detector.deliver.kafka import AlertTopic, producer
 from detector.judge.findings import Changes
 from detector.sources.broker import Broker
@@ -84,6 +85,33 @@ def test_one_process_at_a_time_tells_a_receiver(outbox: Database, database: Test
         while not mine(other, "x"):
             assert time.monotonic() < until, "the connection that held it is gone"
             time.sleep(0.02)
+
+
+class DeafProducer:
+    """A broker that answers only when it is told to."""
+
+    def __init__(self) -> None:
+        self.deaf, self.heard = True, list[str]()
+
+    def send(self, topic: str, *, key: bytes, value: bytes) -> DeafProducer:
+        self.heard += [] if self.deaf else [json.loads(value)["event"]["id"]]
+        return self
+
+    def get(self, timeout: float) -> None:
+        if self.deaf:
+            raise KafkaTimeoutError("no answer")
+
+
+def test_a_broker_that_was_dead_for_a_while_gets_everything_in_order(outbox: Database) -> None:
+    clock, broker = [NOW], DeafProducer()
+    courier = Courier("kafka", AlertTopic(broker, "tuermer.alerts"), outbox, lambda: clock[0], from_the_start=True)
+    for _ in range(5):
+        assert courier.round() == 0
+        clock[0] += 60_000_000
+    broker.deaf = False
+    clock[0] += SLOWEST
+    assert courier.round() == 3
+    assert broker.heard == ids(3, 1, 2)
 
 
 @pytest.mark.kafka
