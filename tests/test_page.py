@@ -52,9 +52,10 @@ class Shelf:
     def __init__(self, rows: Sequence[Json], *, down: bool = False) -> None:
         self.rows, self.down = rows, down
         self.unwell: list[Json] = []
+        self.related: Json = RELATED
 
     def chain(self, incident_id: str) -> Sequence[Json]:
-        return [RELATED, {**INCIDENT, "shared": ["10.0.0.5"], "via": "77aa"}]
+        return [self.related, {**INCIDENT, "shared": ["10.0.0.5"], "via": "77aa"}]
 
     def ailments(self) -> Sequence[Json]:
         return self.unwell
@@ -149,6 +150,34 @@ def test_texts_from_logs_are_escaped() -> None:
     text = client().get("/incident/0b8f").text
     assert "<Ziel>" not in text
     assert "&lt;Ziel&gt;" in text
+
+
+NASTY = "<script>alert(1)</script><img src=x onerror=y>{{7*7}}${7*7}' OR 1=1 --\"\x1b[2J\x9b31m\N{RIGHT-TO-LEFT OVERRIDE}"
+OURS = {"id", "via", "severity", "status", "got_in", "family", "model", "notification", "why", "opened", "updated", "episode_opened",
+        "first", "last", "time"}  # fmt: skip
+
+
+def poisoned(value: Any, name: str = "") -> Any:
+    """The same document with hostile text in every field that a log could reach, names of evidence fields too."""
+    if isinstance(value, dict):
+        return {key: poisoned(one, key) for key, one in value.items()}
+    if isinstance(value, list):
+        return [poisoned(one, name) for one in value]
+    return NASTY if isinstance(value, str) and name not in OURS else value
+
+
+@pytest.mark.parametrize("path", ["/", "/incident/0b8f"])
+def test_hostile_text_in_every_field_is_neither_markup_nor_template_nor_terminal_sequence(path: str) -> None:
+    shelf = Shelf([poisoned(INCIDENT) | {"evidence_rest": {NASTY: 10}}])
+    shelf.related = poisoned(RELATED)
+    shelf.unwell = [
+        poisoned({"severity": "high", "title_de": "", "title_en": "", "text_de": "", "text_en": "", "opened": INCIDENT["opened"]})
+    ]
+    probes = Probes(lambda: None, lambda: None, lambda: b"")
+    text = TestClient(application(shelf, probes), base_url="http://127.0.0.1").get(path).text
+    assert text.count("&lt;script&gt;") > 5
+    assert "{{7*7}}" in text
+    assert [part for part in ("<script", "<img", "$49", "\x1b", "\x9b", "\N{RIGHT-TO-LEFT OVERRIDE}") if part in text] == []
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_runs_no_script() -> None:
