@@ -27,6 +27,7 @@ TOP_DAYS = 10  # that a member's Pareto tail is fitted to; all others are counte
 # what was seen with share 2^-b is no rarer than that (1 / ln 2 bits to an e-fold); a quarter more of an amount is no e-fold
 # rarer (five denies where the city has three), nor a third of a doubling more of a growth (ssh_host_d_2016: 1.5, the city 0.9).
 NARROWEST = {"bits": 1.4427, "log2": 0.3, "plain": 0.3}
+RULE_NARROWEST = 0.5  # of a rule's amounts: five refused ports, where the city has three and the rule says twelve, are no scan
 CELL = 2.0  # of a feature's spread: rows of the same cells are of one kind
 MOST_FITTED = 1 << 16  # rows that forests are grown from: 100 trees of 256 rows draw no more than 25,600
 LIBRARIES = ("numpy", "scikit-learn", "pyod", "scipy")
@@ -194,7 +195,11 @@ def _with_tails(
     rows, block = (clamped, np.arange(len(clamped))) if days is None else days
     top = _top(len(clamped)) if days is None else TOP_DAYS
     raw = (_largest(scores, block) for scores in detector.raw_members(rows))
-    parts += [tails.of_sample(scores, top=top, heaviest=HEAVIEST, cap=MEMBER_CAP) for scores in raw]
+    narrowest = (RULE_NARROWEST if len(member.rules) > 0 else 0.0 for member in members)
+    parts += [
+        tails.of_sample(scores, top=top, heaviest=HEAVIEST, cap=MEMBER_CAP, narrowest=least)
+        for scores, least in zip(raw, narrowest, strict=True)
+    ]
     detector = replace(detector, tails=tails.join([*parts, *[tails.NONE] * 2]))
     parts += [_calibrated(variant, *held_back) for variant in (detector, detector.without_forest())]
     return replace(detector, tails=tails.join(parts), model_id="")
