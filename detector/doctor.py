@@ -79,6 +79,8 @@ def _names(config: Config) -> list[Finding]:
         whose = "nobody's names" if closed == tenants else f"no names of {', '.join(closed)}"
         text = f"no links are kept: {whose} can ever be opened, because [[keyholders]] lists no people of two groups of opening.groups"
         return [Finding("names", True, text)]
+    if config.audit.key_file == "":
+        return [Finding("names", False, "audit.key_file is not set: who can write to the database could hang a false name on a token")]
     alone = "" if config.opening.break_glass_key_file == "" else "; one person alone where [opening] allows break-glass"
     return [Finding("names", True, f"sealed to {', '.join(config.opening.groups)}; people of two of them open names together{alone}")]
 

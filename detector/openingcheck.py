@@ -30,6 +30,7 @@ def missing(config: Config, environ: Mapping[str, str], role: Role) -> Iterator[
         yield from file_troubles("opening.break_glass_passphrase_file", opening.break_glass_passphrase_file, secret=True)
         yield from variable_troubles("opening.break_glass_passphrase_env", opening.break_glass_passphrase_env, environ)
     elif keeps_links(config):
+        yield from file_troubles("audit.key_file", config.audit.key_file, secret=True)
         yield from variable_troubles("database.password_env", config.database.password_env, environ)
         yield from file_troubles("database.password_file", config.database.password_file, secret=True)
 

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from detector.privacy import vault
 from detector.privacy.people import Holder, Person
@@ -183,8 +184,11 @@ def test_shredding_a_tenant_closes_its_names_for_ever_and_touches_no_other(datab
     # a backup that holds everything but the tenant's key
     database.rows("INSERT INTO store.link_tenants VALUES ('city', decode(repeat('00', 32), 'hex'))")
     for name, rows in copies.items():
-        columns = {"link_slots": (0, 1, 2, 4, 5), "link_keys": range(6), "links": range(6)}[name]
-        names = {"link_slots": "slot, tenant, epoch, groups, made", "link_keys": "slot, tenant, holder, name, grp, sealed"}
+        columns = {"link_slots": (0, 1, 2, 4, 5, 6, 7), "link_keys": range(6), "links": range(6)}[name]
+        names = {
+            "link_slots": "slot, tenant, epoch, groups, made, commitments, signature",
+            "link_keys": "slot, tenant, holder, name, grp, sealed",
+        }
         for row in rows:
             into = names.get(name, "tenant, epoch, token, slot, tag, sealed")
             database.rows(f"INSERT INTO store.{name} ({into}) VALUES ({', '.join(['%s'] * len(columns))})", *(row[i] for i in columns))
@@ -218,3 +222,29 @@ def test_grafana_and_the_auditor_see_nothing_of_it(database: TestDatabase) -> No
         for name in ("links", "link_keys", "link_slots", "link_tenants", "openings", "opening_tokens"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 database.rows(f"SELECT * FROM store.{name}", role=role)
+
+
+@pytest.mark.parametrize("signed", ["not at all", "by somebody else"])
+def test_a_false_name_laid_into_the_database_is_refused_because_route_did_not_sign_its_slot(database: TestDatabase, signed: str) -> None:
+    route, stranger = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    honest = Sealer((SECURITY, PROTECTION), TWO, route)
+    forger = Sealer((SECURITY, PROTECTION), TWO, None if signed == "not at all" else stranger)
+    with closing(Database(database.url())) as own:
+        LinkTable(own, honest, lambda: NOW, lambda _: True).write(NAMES[:1])
+        database.rows("DELETE FROM store.links")
+        LinkTable(own, forger, lambda: NOW, lambda _: True).write([Fresh("city", 20_000, NAMES[0].token, "innocent")])
+        assert read(database, MEIER, SCHMIDT, fresh=NAMES[:1]) == ["innocent"]  # who does not know ROUTE's key is deceived
+        with own.transaction() as connection, pytest.raises(VaultError, match="was not made by ROUTE, so its names may be false"):
+            links.held(connection, MEIER, links.groups_of(connection, "city"), "city", trusted=route.public_key())
+
+
+def test_secrets_exchanged_within_a_signed_slot_are_refused(database: TestDatabase) -> None:
+    route = Ed25519PrivateKey.generate()
+    with closing(Database(database.url())) as own:
+        LinkTable(own, Sealer((SECURITY, PROTECTION), TWO, route), lambda: NOW, lambda _: True).write(NAMES)
+        with own.transaction() as connection:
+            (slot,) = links.groups_of(connection, "city")
+            assert set(links.held(connection, MEIER, [slot], "city", trusted=route.public_key())) == {slot}
+            database.rows("UPDATE store.link_keys SET sealed = %s WHERE name = 'meier'", MEIER.public.seal(vault.PURPOSE, slot + bytes(32)))
+            with pytest.raises(VaultError, match="was not made by ROUTE"):
+                links.held(connection, MEIER, [slot], "city")

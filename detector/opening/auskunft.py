@@ -16,9 +16,10 @@ from typing import Any
 
 import jinja2
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from detector.config import Config
-from detector.opening.requests import Side, UnsealError
+from detector.opening.requests import Side, UnsealError, route_key
 from detector.packs import periods
 from detector.privacy.people import Person
 from detector.privacy.pseudonyms import Tenant
@@ -38,7 +39,7 @@ def about(database: Database, config: Config, people: tuple[Person, Person], ten
         raise UnsealError("two people of two groups answer together; these two keys are of one person, or of one group")
     wanted = _written(config, tenant, name)
     with database.transaction() as connection:
-        tokens, closed = _tokens(connection, people, tenant, wanted)
+        tokens, closed = _tokens(connection, people, tenant, wanted, route_key(config))
         common, own = periods(config)
         document = _document(connection, tenant, name, tokens, common | own.get(tenant, {}), now) | {"nicht_pruefbare_abschnitte": closed}
         who = "+".join(sorted(side.holder.name for side in sides))
@@ -56,11 +57,15 @@ def _written(config: Config, tenant: str, name: str) -> list[tuple[str, bytes]]:
 
 
 def _tokens(
-    connection: Connection, people: tuple[Person, Person], tenant: str, wanted: Sequence[tuple[str, bytes]]
+    connection: Connection,
+    people: tuple[Person, Person],
+    tenant: str,
+    wanted: Sequence[tuple[str, bytes]],
+    trusted: Ed25519PublicKey | None,
 ) -> tuple[list[tuple[int, str]], int]:
     """(epoch, token) of the person's links, and how many slots these two keys cannot ask."""
     slots = links.groups_of(connection, tenant)
-    first, second = (links.held(connection, person, slots, tenant, strict=False) for person in people)
+    first, second = (links.held(connection, person, slots, tenant, trusted=trusted, strict=False) for person in people)
     tags: list[tuple[bytes, bytes]] = []
     closed = 0
     for slot, groups in slots.items():

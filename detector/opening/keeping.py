@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from detector.config import Config
+from detector.opening.chores import signing_key
 from detector.openingcheck import keeps_links
 from detector.privacy.people import holders
 from detector.privacy.vault import Halted, Sealer
@@ -33,7 +34,7 @@ def link_table(config: Config, environ: Mapping[str, str], clock: Callable[[], i
         if pause(1.0):
             raise Halted
         url = _url(config, environ)
-    return LinkTable(Database(url), Sealer(config.opening.groups, people), clock, pause)
+    return LinkTable(Database(url), Sealer(config.opening.groups, people, signing_key(config.audit.key_file)), clock, pause)
 
 
 def _url(config: Config, environ: Mapping[str, str]) -> str | None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from detector.config import Config
 from detector.opening.approval import Handed
-from detector.opening.requests import Request, Side, UnsealError, checked, found
+from detector.opening.requests import Request, Side, UnsealError, checked, found, route_key
 from detector.privacy.people import Person, holders
 from detector.privacy.vault import VaultError, open_row
 from detector.store import audit, links, openings
@@ -63,7 +63,7 @@ def _opened(connection: Connection, config: Config, one: Opening, request: Reque
     shares = {(part.epoch, part.token): base64.b64decode(part.share) for part in handed}
     side = Side.of(config, person, one.tenant)
     rows = {(row.epoch, row.token): row for row in links.find(connection, one.tenant, request.tokens)}
-    held = links.held(connection, person, [row.slot for row in rows.values()], one.tenant)
+    held = links.held(connection, person, [row.slot for row in rows.values()], one.tenant, trusted=route_key(config))
     key = links.tenant_keys(connection, [one.tenant])[one.tenant]
     names = []
     for at in request.tokens:

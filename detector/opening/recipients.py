@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detector.config import Config
-from detector.opening.requests import Side, UnsealError
+from detector.opening.requests import Side, UnsealError, route_key
 from detector.privacy.people import Person, holders
 from detector.store import audit, links
 from detector.store.audit import Entry
@@ -17,7 +17,7 @@ def rotate(database: Database, config: Config, person: Person, group: str, tenan
         raise UnsealError(f"{side.holder.name} is of the group {side.group}: somebody of {group} has to do this")
     members = [holder for holder in holders(config) if holder.of(group, tenant)]
     with database.transaction() as connection:
-        done = links.rotate(connection, tenant, person, group, members)
+        done = links.rotate(connection, tenant, person, group, members, route_key(config))
         details = {"group": group, "slots": done.slots, "closed": done.closed, "members": len(members)}
         audit.append(connection, Entry(tenant, side.holder.name, "links.rotate", group, details), now)
     lines = [f"{done.slots} slots are sealed to {', '.join(sorted(member.name for member in members))} of {group}"]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from detector.config import Config
+from detector.config import Config, ConfigError
 from detector.privacy.people import Holder, Person, holders, trusted
 from detector.sentence import Sentence
 from detector.store import audit, openings
@@ -110,6 +113,22 @@ def checked(config: Config, one: Opening) -> tuple[Request, Holder]:
     if signed != (str(one.id), one.tenant, str(one.incident), one.requester, one.break_glass):
         raise UnsealError(f"request {one.id} was changed in the database: nothing is opened")
     return request, author
+
+
+def route_key(config: Config) -> Ed25519PublicKey | None:
+    """ROUTE's key, by which its slots are known; None: none is configured here. Raises ConfigError."""
+    return None if config.audit.key_file == "" else public_key(Path(config.audit.key_file + ".pub"))
+
+
+def public_key(path: Path) -> Ed25519PublicKey:
+    """Raises ConfigError when the file holds no such key."""
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError):
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise ConfigError(f"{path} is no public key of a daemon (the .pub file of `tuermer keys new signing`)")
+    return key
 
 
 def found(connection: Connection, beginning: str) -> Opening:

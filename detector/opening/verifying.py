@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from detector.config import Config
 from detector.opening.chores import anchors
+from detector.opening.requests import public_key
 from detector.sentence import Sentence
 from detector.store import audit
 from detector.store.audit import Found, Seal
@@ -21,7 +21,7 @@ class AuditError(Sentence):
 
 
 def chains(database: Database, config: Config, tenant: str | None, key: Path | None, anchor: Path | None) -> list[Found]:
-    """Each chain that this login may see, or one tenant's. Raises AuditError for a file that cannot be read."""
+    """Each chain that this login may see, or one tenant's. Raises AuditError or ConfigError for a file that cannot be read."""
     trusted, known = _key(config, key), _anchors(config, anchor)
     with database.transaction() as connection:
         seen = audit.tenants(connection)
@@ -59,13 +59,7 @@ def _key(config: Config, path: Path | None) -> Ed25519PublicKey | None:
         if config.audit.key_file == "":
             return None
         path = Path(config.audit.key_file + ".pub")
-    try:
-        key = load_pem_public_key(path.read_bytes())
-    except (OSError, ValueError):
-        key = None
-    if not isinstance(key, Ed25519PublicKey):
-        raise AuditError(f"{path} is no public key of a daemon (the .pub file of `tuermer keys new signing`)")
-    return key
+    return public_key(path)
 
 
 def _anchors(config: Config, path: Path | None) -> list[Seal]:

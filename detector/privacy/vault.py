@@ -12,11 +12,14 @@ How it is sealed (SECURITY.md says what that protects against, and what not):
   deletion shreds all rows.
 - A row's tag is the XOR of one HMAC of the value under each secret, a pseudo-random function that takes all of them (Naor,
   Pinkas, Reingold 1999): two people can find the rows of one name without opening any other.
+- ROUTE signs each slot with the hashes of its secrets (audit.key_file), so that who can write to the database cannot lay a slot of
+  their own there and hang somebody else's name on a token.
 - Slots live in ROUTE's memory only. There is no file from which a daemon, or who takes its machine tomorrow, could get them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from detector.privacy.people import Holder, Person, Public
@@ -104,6 +108,16 @@ class Slot:
         named = {group: secrets.token_bytes(SIZE) for group in sorted(groups)}
         return cls(secrets.token_bytes(16), tenant, epoch, now, tenant_key, named)
 
+    @property
+    def commitments(self) -> bytes:
+        """The SHA-256 of each secret, in the order of the groups' names."""
+        return b"".join(hashlib.sha256(secret).digest() for secret in self.secrets.values())
+
+    @property
+    def stated(self) -> bytes:
+        """What ROUTE signs."""
+        return slot_statement(self.id, self.tenant, self.epoch, self.secrets, self.commitments)
+
     def wrapped(self, group: str, member: Public) -> bytes:
         """The secrets of all other groups, for one member of `group`."""
         return member.seal(PURPOSE, self.id + b"".join(secret for other, secret in self.secrets.items() if other != group))
@@ -137,6 +151,11 @@ class Held:
             raise VaultError("a row of the link table's keys was exchanged for another one")
         return cls(slot, {other: plain[16 + SIZE * i : 16 + SIZE * (i + 1)] for i, other in enumerate(others)})
 
+    def matches(self, groups: Iterable[str], commitments: bytes) -> bool:
+        """Whether these secrets are those that the slot was made with."""
+        known = {group: commitments[SIZE * i : SIZE * (i + 1)] for i, group in enumerate(sorted(groups))}
+        return all(hashlib.sha256(secret).digest() == known[group] for group, secret in self.secrets.items())
+
     def shares(self, row: bytes) -> dict[str, bytes]:
         """The shares of one row, by group."""
         return {group: share(secret, self.id, row) for group, secret in self.secrets.items()}
@@ -147,6 +166,10 @@ class Held:
     def wrapped(self, member: Public) -> bytes:
         """The same secrets for another member of the same group."""
         return member.seal(PURPOSE, self.id + b"".join(self.secrets[group] for group in sorted(self.secrets)))
+
+
+def slot_statement(slot: bytes, tenant: str, epoch: int, groups: Iterable[str], commitments: bytes) -> bytes:
+    return b"tuermer slot 1\0" + slot + f"{tenant}\0{epoch}\0{','.join(sorted(groups))}\0".encode() + commitments
 
 
 def row_id(tenant: str, epoch: int, token: str) -> bytes:
@@ -201,6 +224,7 @@ class Sealer:
 
     groups: Sequence[str]
     holders: Sequence[Holder]
+    signer: Ed25519PrivateKey | None = None
     _slots: dict[tuple[str, int], Slot] = field(default_factory=dict)
 
     def wants(self, tenant: str) -> bool:
@@ -219,6 +243,9 @@ class Sealer:
             used[slot.id] = slot
             links.append(slot.seal(one))
         return links, list(used.values())
+
+    def signed(self, slot: Slot) -> bytes | None:
+        return None if self.signer is None else self.signer.sign(slot.stated)
 
     def wraps(self, slot: Slot) -> list[tuple[str, Public, bytes]]:
         """(group, member, sealed secrets) for everybody who may take part in opening this slot's rows."""

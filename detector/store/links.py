@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import psycopg
 import structlog
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from detector.privacy.people import Holder, Person, Public
-from detector.privacy.vault import Fresh, Halted, Held, Link, Sealer, Slot, VaultError
+from detector.privacy.vault import Fresh, Halted, Held, Link, Sealer, Slot, VaultError, slot_statement
 from detector.store.database import Away, Connection, Database, moment
 
 log = structlog.get_logger()
@@ -53,8 +55,11 @@ class LinkTable:
 
     def _add_slot(self, connection: Connection, slot: Slot) -> None:
         new = connection.execute(
-            "INSERT INTO store.link_slots (slot, tenant, epoch, groups, made) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            (slot.id, slot.tenant, slot.epoch, list(slot.secrets), moment(slot.made)),
+            """
+            INSERT INTO store.link_slots (slot, tenant, epoch, groups, made, commitments, signature)
+            VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+            """,
+            (slot.id, slot.tenant, slot.epoch, list(slot.secrets), moment(slot.made), slot.commitments, self.sealer.signed(slot)),
         )
         if new.rowcount == 1:
             add_keys(connection, slot.tenant, [(slot.id, group, member, sealed) for group, member, sealed in self.sealer.wraps(slot)])
@@ -108,24 +113,48 @@ def find(connection: Connection, tenant: str, tokens: Sequence[tuple[int, str]])
     return [Link(tenant, epoch, token, bytes(slot), bytes(tag), bytes(sealed)) for tenant, epoch, token, slot, tag, sealed in rows]
 
 
-def held(connection: Connection, person: Person, slots: Iterable[bytes], tenant: str, *, strict: bool = True) -> dict[bytes, Held]:
-    """What the person's key opens of these slots, by slot.
+def held(
+    connection: Connection,
+    person: Person,
+    slots: Iterable[bytes],
+    tenant: str,
+    *,
+    trusted: Ed25519PublicKey | None = None,
+    strict: bool = True,
+) -> dict[bytes, Held]:
+    """What the person's key opens of these slots, by slot. `trusted`: ROUTE's key, without which nothing is said about who made them.
 
-    Raises VaultError where a sealed secret was changed and, if `strict`, where nothing is sealed to the person.
+    Raises VaultError where a sealed secret was changed, a slot is not ROUTE's and, if `strict`, where nothing is sealed to the person.
     """
     wanted = sorted(set(slots))
     rows = connection.execute(
         """
-        SELECT s.slot, s.groups, k.grp, k.sealed FROM store.link_slots AS s
+        SELECT s.slot, s.epoch, s.groups, s.commitments, s.signature, k.grp, k.sealed FROM store.link_slots AS s
         JOIN store.link_keys AS k ON k.slot = s.slot AND k.holder = %s WHERE s.slot = ANY(%s) AND s.tenant = %s
         """,
         (person.public.fingerprint, wanted, tenant),
     ).fetchall()
     if strict and len(rows) < len(wanted):
-        raise VaultError(
-            f"some of these names were sealed before {person.name} had a key: somebody of the same group runs `tuermer keys rotate`"
-        )
-    return {bytes(slot): Held.unwrap(person, bytes(sealed), bytes(slot), group, groups) for slot, groups, group, sealed in rows}
+        mend = "somebody of the same group runs `tuermer keys rotate`"
+        raise VaultError(f"some of these names were sealed before {person.name} had a key: {mend}")
+    found = {}
+    for slot, epoch, groups, commitments, signature, group, sealed in rows:
+        mine = Held.unwrap(person, bytes(sealed), bytes(slot), group, groups)
+        stated = slot_statement(slot, tenant, epoch, groups, commitments)
+        if not mine.matches(groups, commitments) or not _is_ours(trusted, signature, stated):
+            raise VaultError("a slot of the link table was not made by ROUTE, so its names may be false: nothing is opened")
+        found[bytes(slot)] = mine
+    return found
+
+
+def _is_ours(trusted: Ed25519PublicKey | None, signature: bytes | None, stated: bytes) -> bool:
+    if trusted is None:
+        return True
+    try:
+        trusted.verify(b"" if signature is None else signature, stated)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def groups_of(connection: Connection, tenant: str) -> dict[bytes, list[str]]:
@@ -155,31 +184,25 @@ class Rotated:
     former: tuple[str, ...]
 
 
-def rotate(connection: Connection, tenant: str, person: Person, group: str, members: Sequence[Holder]) -> Rotated:
+def rotate(
+    connection: Connection, tenant: str, person: Person, group: str, members: Sequence[Holder], trusted: Ed25519PublicKey | None = None
+) -> Rotated:
     """Seals what the group holds of every slot anew: to exactly these members. Needs the key of one of the group's people.
 
     A slot that was never sealed to this person is left as it is.
     """
-    rows = connection.execute(
-        """
-        SELECT s.slot, s.groups, k.sealed FROM store.link_slots AS s JOIN store.link_keys AS k ON k.slot = s.slot
-        WHERE s.tenant = %s AND k.holder = %s AND k.grp = %s
-        """,
-        (tenant, person.public.fingerprint, group),
-    ).fetchall()
-    keys = []
-    for slot, groups, sealed in rows:
-        mine = Held.unwrap(person, bytes(sealed), bytes(slot), group, groups)
-        keys += [(bytes(slot), group, member.public, mine.wrapped(member.public)) for member in members]
+    there = held(connection, person, groups_of(connection, tenant), tenant, trusted=trusted, strict=False)
+    mine = {slot: one for slot, one in there.items() if group not in one.secrets}  # a group has the secrets of all but itself
+    keys = [(slot, group, member.public, one.wrapped(member.public)) for slot, one in mine.items() for member in members]
     had = connection.execute(
         "DELETE FROM store.link_keys WHERE tenant = %s AND grp = %s AND slot = ANY(%s) RETURNING holder, name",
-        (tenant, group, [bytes(slot) for slot, _, _ in rows]),
+        (tenant, group, list(mine)),
     ).fetchall()
     add_keys(connection, tenant, keys)
     stay = {member.public.fingerprint for member in members}
     total = connection.execute("SELECT count(*) FROM store.link_slots WHERE tenant = %s AND %s = ANY(groups)", (tenant, group)).fetchone()
     assert total is not None
-    return Rotated(len(rows), int(total[0]) - len(rows), tuple(sorted({name for print_, name in had if print_ not in stay})))
+    return Rotated(len(mine), int(total[0]) - len(mine), tuple(sorted({name for print_, name in had if print_ not in stay})))
 
 
 def shred(connection: Connection, tenant: str) -> Mapping[str, int]:

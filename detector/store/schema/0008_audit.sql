@@ -106,7 +106,9 @@ CREATE TABLE store.link_slots (
     epoch integer NOT NULL,                         -- days since 1970, 05:00 to 05:00
     day date NOT NULL GENERATED ALWAYS AS (date '1970-01-01' + epoch) STORED,
     groups text[] NOT NULL,                         -- any two of them together
-    made timestamptz NOT NULL
+    made timestamptz NOT NULL,
+    commitments bytea NOT NULL,                     -- SHA-256 of each secret, in the order of the groups' names
+    signature bytea                                 -- ROUTE's, where audit.key_file is set
 );
 CREATE INDEX ON store.link_slots (tenant, epoch);
 CREATE TABLE store.link_keys (
