@@ -51,10 +51,13 @@ def _step(state: ShardState, events: pl.DataFrame, models: Models, candidates: M
     corrected = correct(state.clocks, events)
     vectors = features.step(state.features, corrected.events, models.tables)
     scored = score(vectors, models)
+    before = state.cases.clock
     changes = judge(state, corrected.events, scored, models)
-    shadows = tuple(
-        _compared(state, name, corrected.events, scored[name], models, one) for name, one in candidates.items() if name in scored
-    )
+    compared = [(name, one) for name, one in candidates.items() if name in scored]
+    shadows = tuple(_compared(state, name, corrected.events, scored[name], models, one, before) for name, one in compared)
+    for beside_ in state.shadows.values():  # by the shard's clock, whether or not a row of their model came
+        prune(beside_.candidate, state.cases.clock)
+        prune(beside_.champion, state.cases.clock)
     return replace(changes, devices=facts(corrected), shadows=shadows), scored
 
 
@@ -76,27 +79,28 @@ def judge(state: ShardState, events: pl.DataFrame, scored: Mapping[str, Scored],
     return replace(changes, misses=misses, deciles=beside.deciles(scored, at, zone), blocks=blocks)
 
 
-def _compared(state: ShardState, name: str, events: pl.DataFrame, scored: Scored, models: Models, candidate: Scorer) -> Beside:
-    """What candidate and champion say of the same sample; neither is told to anybody."""
+def _compared(
+    state: ShardState, name: str, events: pl.DataFrame, scored: Scored, models: Models, candidate: Scorer, clock: int
+) -> Beside:  # fmt: skip
+    """What candidate and champion say of the same sample; neither is told to anybody. `clock`: the stream's before the batch, µs."""
     beside_ = state.shadows[name]
     chosen = shadow.sampled(beside_, name, scored.rows)
     theirs, ours = shadow.both(scored, chosen, candidate)
     sides = (("candidate", beside_.candidate, theirs, models.instead({name: candidate})), ("champion", beside_.champion, ours, models))
-    would = tuple((side, one) for side, cases, mine, its in sides for one in _would(replace(state, cases=cases), events, {name: mine}, its))
-    weigh, clock = scored.rows.weight > 0, Times.of(events, 0).clock
+    would = tuple(
+        (side, one) for side, cases, mine, its in sides for one in _would(replace(state, cases=cases), events, {name: mine}, its, clock)
+    )
+    weigh, at = scored.rows.weight > 0, Times.of(events, clock).clock[scored.rows.row]
     return Beside(
         name, candidate.model_id, int(weigh.sum()), int((weigh & chosen).sum()), (shadow.alerts(theirs), shadow.alerts(ours)),
-        int(clock[0]), int(clock[-1]), would,
+        int(at[0]), int(at[-1]), would,
     )  # fmt: skip
 
 
-def _would(state: ShardState, events: pl.DataFrame, scored: Mapping[str, Scored], models: Models) -> list[Incident]:
+def _would(state: ShardState, events: pl.DataFrame, scored: Mapping[str, Scored], models: Models, clock: int) -> list[Incident]:
     """Incidents that would have been touched."""
-    at = Times.of(events, state.cases.clock)
-    flags = flagged(events, scored, models, at)
+    flags = flagged(events, scored, models, Times.of(events, clock))
     touched = [] if flags is None else attend(state.cases, flags, _Opener(state, events, scored, models, flags))
-    if len(events) > 0:
-        prune(state.cases, int(at.clock[-1]))
     return [copied(incident) for incident in {one.case.incident.id: one.case.incident for one in touched}.values()]
 
 

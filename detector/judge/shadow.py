@@ -1,8 +1,9 @@
 """A candidate beside the champion: what both would have said about a sample of whole entities, kept apart from what is said.
 
 The champion's rows are scored already; the candidate scores those of every fourth entity (of services, of which there are few,
-two in five), and never more than BUDGET of all (a single busy source may be most of a stream): beyond it rows are left out. Who is in the sample, and what is left out,
-follows from the stream alone, so that a replay says the same and the cut of batches changes nothing (I1).
+two in five), and never more than BUDGET of all (a single busy source may be most of a stream): beyond it rows are left out.
+Who is in the sample, and what is left out, follows from the stream alone, so that a replay says the same and the cut of
+batches changes nothing (I1).
 """
 
 from __future__ import annotations

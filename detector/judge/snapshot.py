@@ -110,7 +110,10 @@ def _packed(case: Case) -> _Case:
 
 
 def load(shard: str, payload: bytes, calendar: Calendar, rows: int = 1000) -> ShardState:
-    """What `dump` was given; from now on so many rows per model and hour are kept to learn from. Raises ValueError for bytes that are not a snapshot of this schema."""
+    """What `dump` was given; from now on `rows` per model and hour are kept to learn from.
+
+    Raises ValueError for bytes that are not a snapshot of this schema.
+    """
     try:
         packed = zstandard.ZstdDecompressor().decompress(payload, max_output_size=_LARGEST)
         found = msgspec.msgpack.decode(packed, type=_Snapshot)
@@ -120,7 +123,8 @@ def load(shard: str, payload: bytes, calendar: Calendar, rows: int = 1000) -> Sh
         raise ValueError(f"the snapshot has schema {found.schema}, this version {schema()}")
     arrays: dict[str, Any] = {a.name: np.frombuffer(a.data, a.dtype).reshape(a.shape) for a in found.arrays}
     shadows = {name: Shadow(of.digest, _known(of.candidate), _known(of.champion), of.rows, of.wished) for name, of in found.shadows.items()}
-    return ShardState(shard, remembered.load(arrays, calendar), _known(found.cases), found.clocks, found.chosen, shadows, again(found.reservoir, rows))
+    kept, cases = again(found.reservoir, rows), _known(found.cases)
+    return ShardState(shard, remembered.load(arrays, calendar), cases, found.clocks, found.chosen, shadows, kept)
 
 
 def _known(of: _Cases) -> Cases:
