@@ -64,7 +64,8 @@ INSERT INTO store.snapshots (shard, next, schema, bytes, saved, heard)
 INSERT INTO store.snapshot_parts SELECT shard, 0, convert_to(shard, 'UTF8') FROM store.shards;
 INSERT INTO store.links (tenant, epoch, token, slot, tag, sealed)
     SELECT tenant, (at AT TIME ZONE 'UTC')::date - 'epoch'::date, pg_temp.token(tenant), convert_to(id::text, 'UTF8'), 'x', 'x' FROM days;
-INSERT INTO store.link_slots (slot, tenant, epoch, groups, made) SELECT slot, tenant, epoch, '{a,b}', now() FROM store.links;
+INSERT INTO store.link_slots (slot, tenant, epoch, groups, made, commitments)
+    SELECT slot, tenant, epoch, '{a,b}', now(), '{x,y}' FROM store.links;
 INSERT INTO store.link_keys SELECT slot, tenant, 'h', 'meier', 'a', 'x' FROM store.link_slots;
 INSERT INTO store.openings (id, tenant, incident, case_number, reason, requester, request, signature, requested, expires)
     SELECT gen_random_uuid(), tenant, id, '1', 'r', 'meier', 'x', 'x', at, at FROM days;

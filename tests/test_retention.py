@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import psycopg
 import pytest
@@ -15,9 +16,10 @@ from detector.night import due
 from detector.retentionsections import Retention
 from detector.store import Away, Database, holds, retention
 from detector.store.database import EPOCH
+from detector.store.embedded import Embedded
 from detector.store.retention import Periods
 from tests.filled import fill, token
-from tests.postgres import TestDatabase
+from tests.postgres import TestDatabase, fresh
 
 TODAY = dt.datetime(2026, 11, 1, 3, 30, tzinfo=dt.UTC)
 NOW = (TODAY - EPOCH) // dt.timedelta(microseconds=1)
@@ -29,12 +31,17 @@ PERIODS = Periods(
 )
 TENANTS = ("stadt", "kurz")
 AGES = (*range(45), *range(45, 400, 12))  # days
+FEW = (0, 5, 15, 25, 29, 30, 31, 59, 61, 100, 179, 181, 200, 379, 381)
 TOKEN = token("stadt")
 
 
 @pytest.fixture
 def year(database: TestDatabase) -> TestDatabase:
-    fill(database, TENANTS, TODAY, AGES)
+    return filled(database, FEW)
+
+
+def filled(database: TestDatabase, ages: Sequence[int]) -> TestDatabase:
+    fill(database, TENANTS, TODAY, ages)
     database.rows("UPDATE store.snapshots SET heard = %s::timestamptz - interval '11 days' WHERE shard = 'kurz/x'", TODAY)
     return database
 
@@ -43,6 +50,26 @@ def year(database: TestDatabase) -> TestDatabase:
 def daemon(year: TestDatabase) -> Iterator[Database]:
     with contextlib.closing(Database(year.url())) as opened:
         yield opened
+
+
+@dataclass
+class Night:
+    """A year of data, what was there before, and the record of one night."""
+
+    database: TestDatabase
+    before: dict[str, dict[str, list[int]]]
+    record: retention.Record
+    key: Ed25519PrivateKey
+
+
+@pytest.fixture(scope="module")
+def after(postgres_server: Embedded) -> Iterator[Night]:
+    """One night for all tests that only look at what it left."""
+    with fresh(postgres_server) as database, contextlib.closing(Database(filled(database, AGES).url())) as opened:
+        before, key = left(database), Ed25519PrivateKey.generate()
+        record = retention.night(opened, PERIODS, NOW, key)
+        assert record is not None
+        yield Night(database, before, record, key)
 
 
 def left(database: TestDatabase) -> dict[str, dict[str, list[int]]]:
@@ -62,13 +89,11 @@ def left(database: TestDatabase) -> dict[str, dict[str, list[int]]]:
     return ages
 
 
-def test_a_night_leaves_nothing_past_its_time_and_takes_nothing_before(year: TestDatabase, daemon: Database) -> None:
-    before = left(year)
-    period = {relation: str(key) for relation, key in year.rows("SELECT relation, period FROM store.keepings")}
-    retention.night(daemon, PERIODS, NOW)
-    after = left(year)
-    assert len(before) >= 17
-    for relation, by_tenant in before.items():
+def test_a_night_leaves_nothing_past_its_time_and_takes_nothing_before(after: Night) -> None:
+    period = {relation: str(key) for relation, key in after.database.rows("SELECT relation, period FROM store.keepings")}
+    still = left(after.database)
+    assert len(after.before) >= 17
+    for relation, by_tenant in after.before.items():
         for tenant, ages in by_tenant.items():
             days = PERIODS.of(tenant, period[relation])
             # A table of days goes by the whole day: what began 30 days ago at 00:00 is past its time at 03:30.
@@ -84,12 +109,11 @@ def test_a_night_leaves_nothing_past_its_time_and_takes_nothing_before(year: Tes
                 "opening_tokens",
             )
             kept = [age for age in ages if age < days or (age == days and not whole)]
-            assert after.get(relation, {}).get(tenant, []) == kept, (relation, tenant)
+            assert still.get(relation, {}).get(tenant, []) == kept, (relation, tenant)
 
 
-def test_incidents_stay_longer_than_their_evidence_but_without_tokens_and_addresses(year: TestDatabase, daemon: Database) -> None:
-    retention.night(daemon, PERIODS, NOW)
-    rows = year.rows(
+def test_incidents_stay_longer_than_their_evidence_but_without_tokens_and_addresses(after: Night) -> None:
+    rows = after.database.rows(
         "SELECT %s::date - i.day, i.redacted IS NOT NULL, (to_jsonb(i) || jsonb_build_object('n', n.text, 'p', p.reasons))::text"
         " FROM store.incidents AS i JOIN store.notes AS n ON n.incident = i.id JOIN store.episodes AS p ON p.incident = i.id"
         " WHERE i.tenant = 'stadt'",
@@ -108,35 +132,30 @@ def test_no_token_older_than_the_evidence_is_in_any_table(year: TestDatabase, da
     assert found == set()
 
 
-def test_days_without_anybodys_rows_are_dropped_as_partitions(year: TestDatabase, daemon: Database) -> None:
-    retention.night(daemon, PERIODS, NOW)
-    rows = year.rows("SELECT count(*) FROM pg_inherits WHERE inhparent = 'store.evidence'::regclass")
+def test_days_without_anybodys_rows_are_dropped_as_partitions(after: Night) -> None:
+    rows = after.database.rows("SELECT count(*) FROM pg_inherits WHERE inhparent = 'store.evidence'::regclass")
     assert rows == [(sum(age < 30 for age in AGES),)]
 
 
-def test_the_state_of_a_silent_shard_goes_and_one_that_is_heard_stays(year: TestDatabase, daemon: Database) -> None:
-    retention.night(daemon, PERIODS, NOW)
-    assert year.rows("SELECT shard FROM store.snapshots") == [("stadt/x",)]
-    assert year.rows("SELECT shard FROM store.snapshot_parts") == [("stadt/x",)]
-    assert year.rows("SELECT origin FROM store.shards WHERE shard = 'kurz/x'") == [(100,)]
+def test_the_state_of_a_silent_shard_goes_and_one_that_is_heard_stays(after: Night) -> None:
+    assert after.database.rows("SELECT shard FROM store.snapshots") == [("stadt/x",)]
+    assert after.database.rows("SELECT shard FROM store.snapshot_parts") == [("stadt/x",)]
+    assert after.database.rows("SELECT origin FROM store.shards WHERE shard = 'kurz/x'") == [(100,)]
 
 
-def test_each_run_is_recorded_and_signed(year: TestDatabase, daemon: Database) -> None:
-    key = Ed25519PrivateKey.generate()
-    record = retention.night(daemon, PERIODS, NOW, key)
-    assert record is not None
-    ((document, signature),) = year.rows("SELECT document, signature FROM store.deletion_runs")
+def test_each_run_is_recorded_and_signed(after: Night) -> None:
+    ((document, signature),) = after.database.rows("SELECT document, signature FROM store.deletion_runs WHERE id = %s", after.record.run)
     assert isinstance(signature, bytes)
-    key.public_key().verify(signature, retention.signed_text(str(document).encode()))
-    samples = next(line for line in record.deleted if (line.tenant, line.relation) == ("stadt", "samples"))
+    after.key.public_key().verify(signature, retention.signed_text(str(document).encode()))
+    samples = next(line for line in after.record.deleted if (line.tenant, line.relation) == ("stadt", "samples"))
     assert samples.rows == sum(age >= 30 for age in AGES)
     assert (samples.first, samples.last) == ("2025-10-04T00:00:00Z", "2026-10-02T00:00:00Z")
-    assert year.rows("SELECT action, details FROM store.audit WHERE action = 'retention.run'") != []
+    assert after.database.rows("SELECT action, details FROM store.audit WHERE action = 'retention.run'") != []
 
 
-def test_a_second_night_finds_nothing_to_do(year: TestDatabase, daemon: Database) -> None:
-    retention.night(daemon, PERIODS, NOW)
-    record = retention.night(daemon, PERIODS, NOW)
+def test_a_second_night_finds_nothing_to_do(after: Night) -> None:
+    with contextlib.closing(Database(after.database.url())) as opened:
+        record = retention.night(opened, PERIODS, NOW)
     assert record is not None
     assert record.deleted == []
 
@@ -178,7 +197,7 @@ def test_a_night_that_was_killed_is_gone_on_with_and_nothing_is_counted_twice(ye
     assert record is not None
     assert year.rows("SELECT count(*) FROM store.deletion_runs") == [(1,)]
     incidents = next(line for line in record.deleted if (line.tenant, line.relation) == ("stadt", "incidents"))
-    assert incidents.rows == sum(age > 180 for age in AGES)
+    assert incidents.rows == sum(age > 180 for age in FEW)
 
 
 def test_a_clock_that_jumps_ahead_deletes_nothing_early(year: TestDatabase, daemon: Database) -> None:
@@ -212,7 +231,7 @@ def test_a_full_disk_in_the_middle_loses_nothing_and_the_next_night_goes_on(year
     record = retention.night(daemon, PERIODS, NOW)
     assert record is not None
     assert {line.rows for line in record.deleted if line.relation == "samples" and line.tenant == "stadt"} == {
-        sum(age >= 30 for age in AGES)
+        sum(age >= 30 for age in FEW)
     }
     assert year.rows("SELECT count(*) FROM store.deletion_runs") == [(1,)]
 

@@ -71,6 +71,7 @@ MATRIX = {
     "store.incidents":        (WRITE_ONCE, NOTHING, NOTHING),
     "store.inputs":           (WRITE_ONCE, NOTHING, READ),
     "store.keepings":         (READ,       NOTHING, READ),
+    "store.kinds":            (NOTHING,    NOTHING, NOTHING),
     "store.learning":         (WRITE_ONCE, NOTHING, NOTHING),
     "store.maintenance":      (WRITE_ONCE, NOTHING, NOTHING),
     "store.models":           (WRITE_ONCE, NOTHING, READ),

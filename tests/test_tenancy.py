@@ -20,21 +20,35 @@ from detector.cli import app
 from detector.sentence import Sentence
 from detector.store import Reader, tenancy
 from detector.store.database import StoreError
+from detector.store.embedded import Embedded
 from detector.web.access import Access, Person
 from detector.web.page import Probes, application
 from tests.filled import fill, token
-from tests.postgres import TestDatabase
+from tests.postgres import TestDatabase, fresh
 
 NOW = 1_780_315_200_000_000
 TENANTS = ("altstadt", "bergdorf", "cäcilienhof")
 
 
-@pytest.fixture
-def logins(database: TestDatabase) -> Iterator[dict[tuple[str, str], tenancy.Login]]:
-    made = {(one.tenant, one.kind): one for name in TENANTS for one in tenancy.add(database.url("postgres"), name, NOW)}
-    yield made
-    for name in {tenant for tenant, _ in made}:
-        tenancy.remove(database.url("postgres"), name)
+@pytest.fixture(scope="module")
+def made(postgres_server: Embedded) -> Iterator[TestDatabase]:
+    with fresh(postgres_server) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def logins(made: TestDatabase) -> Iterator[dict[tuple[str, str], tenancy.Login]]:
+    """All tests here read, or are refused: one database is enough for them."""
+    yield {(one.tenant, one.kind): one for name in TENANTS for one in tenancy.add(made.url("postgres"), name, NOW)}
+    for name in TENANTS:
+        tenancy.remove(made.url("postgres"), name)
+
+
+@pytest.fixture(scope="module")
+def towns(made: TestDatabase, logins: dict[tuple[str, str], tenancy.Login]) -> TestDatabase:
+    """Each table has rows of each tenant, in which its name, its token or its incidents' ids stand."""
+    fill(made, TENANTS, dt.datetime.now(dt.UTC), (0, 1), held=True)
+    return made
 
 
 def test_a_login_of_each_kind_is_made_whose_name_tells_nothing(logins: dict[tuple[str, str], tenancy.Login]) -> None:
@@ -43,37 +57,30 @@ def test_a_login_of_each_kind_is_made_whose_name_tells_nothing(logins: dict[tupl
 
 
 def test_the_login_of_one_tenant_works_and_has_the_limits_of_its_kind(
-    database: TestDatabase, logins: dict[tuple[str, str], tenancy.Login]
+    made: TestDatabase, logins: dict[tuple[str, str], tenancy.Login]
 ) -> None:
-    with psycopg.connect(url(database, logins["altstadt", "grafana"])) as connection:
+    with psycopg.connect(url(made, logins["altstadt", "grafana"])) as connection:
         assert connection.execute("SHOW statement_timeout").fetchone() == ("15s",)
         assert connection.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
 
 
-def test_a_tenant_is_added_once_and_gets_new_passwords_on_request(
-    database: TestDatabase, logins: dict[tuple[str, str], tenancy.Login]
-) -> None:
+def test_a_tenant_is_added_once_and_gets_new_passwords_on_request(made: TestDatabase, logins: dict[tuple[str, str], tenancy.Login]) -> None:
     with pytest.raises(StoreError, match="has its roles already"):
-        tenancy.add(database.url("postgres"), "altstadt", NOW)
+        tenancy.add(made.url("postgres"), "altstadt", NOW)
     old = logins["altstadt", "grafana"]
-    new = next(one for one in tenancy.renew(database.url("postgres"), "altstadt") if one.kind == "grafana")
+    renewed = tenancy.renew(made.url("postgres"), "altstadt")
+    new = next(one for one in renewed if one.kind == "grafana")
     assert new.role == old.role
-    psycopg.connect(url(database, new)).close()
+    psycopg.connect(url(made, new)).close()
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        psycopg.connect(url(database, old))
+        psycopg.connect(url(made, old))
+    logins.update({(one.tenant, one.kind): one for one in renewed})
 
 
 HEALTH = {  # what the operator of many tenants sees of each
     "grafana.health", "grafana.devices", "grafana.unwell", "public.health", "public.health_incidents", "public.devices", "public.learning",
     "grafana.dead_letters", "grafana.dead_letters_24h", "grafana.learning", "store.shards",
 }  # fmt: skip
-
-
-@pytest.fixture
-def towns(database: TestDatabase, logins: dict[tuple[str, str], tenancy.Login]) -> TestDatabase:
-    """Each table has rows of each tenant, in which its name, its token or its incidents' ids stand."""
-    fill(database, TENANTS, dt.datetime.now(dt.UTC), (0, 1), held=True)
-    return database
 
 
 def relations(database: TestDatabase) -> list[str]:
