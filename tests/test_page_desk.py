@@ -154,6 +154,13 @@ def test_a_forged_form_changes_nothing(desk: Desk, changed: dict[str, str], head
     assert desk.status() == "open"
 
 
+def test_a_proxy_may_speak_tls_for_the_page(desk: Desk) -> None:
+    browser = desk.login()
+    fields = desk.fields(f"/incident/{ONE.id}") | {"word": "closed"}
+    assert browser.post(f"/incident/{ONE.id}/verdict", data=fields, headers={"origin": "https://127.0.0.1"}).status_code == 200
+    assert desk.status() == "closed"
+
+
 def test_no_verdict_by_get_and_none_by_who_may_only_read(desk: Desk) -> None:
     browser = desk.login()
     assert browser.get(f"/incident/{ONE.id}/verdict?word=false-positive").status_code == 405

@@ -136,7 +136,8 @@ def same_origin(request: Request) -> bool:
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = request.headers.get("origin")
-    return origin is None or origin == f"{request.url.scheme}://{request.headers.get('host', '')}"
+    host = request.headers.get("host", "")
+    return origin is None or origin in (f"https://{host}", f"http://{host}")  # a proxy may speak TLS for us
 
 
 async def form_of(request: Request) -> dict[str, str] | None:
