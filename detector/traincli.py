@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from detector.store import Database
 
 DAY = 86_400_000_000  # µs
+ROWS = {"prior": "of the simulated prior", "tenant": "of the tenant", "given_back": "of incidents that were none"}
 
 
 def train(
@@ -129,8 +130,8 @@ def _said(made: Made, tenant: str, *, signed: bool) -> Iterator[str]:
     about = made.about
     yield f"{made.detector.model_id} in {made.folder}"
     yield from (f"  {note}" for note in made.notes)
-    counts: dict[str, Any] = about["rows"] | {f"from the {name}": n for name, n in about["sources"].items()}
-    yield "  rows: " + ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in counts.items())
+    counts: dict[str, Any] = about["rows"] | {name: n for name, n in about["sources"].items() if n > 0}
+    yield "  rows: " + ", ".join(f"{ROWS.get(name, name)} {n}" for name, n in counts.items())
     yield "  calibration: " + ", ".join(f"p <= {level}: {share:.2g}" for level, share in about["calibration"]["realised"].items())
     if not signed:
         yield "  not signed: train it again with --key, the same rows and seed give the same model"

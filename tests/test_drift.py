@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
 
+from detector.features.state import BERLIN
+from detector.judge import health
 from detector.learn.drift import DRIFTED, Cause, Day, Device, Shift, cause, distance, shift, stability
+from detector.learn.drifting import DriftWatch
+from detector.learn.registry import detectors
+from detector.store import Database, ailments, drift
+from detector.store.drift import Found
+from detector.web.metrics import Metrics
+from tests.kept import DAY, MODEL, START, TABLE, days, keep
+from tests.postgres import TestDatabase
 
 ALL = frozenset(range(144))
+NOW = START + 9 * DAY
 
 
 def device(events: int = 10_000, slots: frozenset[int] = ALL, filled: float = 0.9) -> Device:
@@ -121,3 +132,55 @@ def test_values_that_nobody_had_are_unknown_and_a_handful_of_rows_says_nothing()
     assert found.unknown == pytest.approx(0.5, abs=0.01)
     assert found.drifted == ("b",)
     assert shift(["a", "b"], strange[:50], before, (strange[:50, 0], before[:, 0])) is None
+
+
+# kept per model and day, told to Prometheus, and to people when the calibration is off
+
+
+def found_of(database: TestDatabase, base: Database, low: int) -> list[Found]:
+    """A week of days of the database through the watch; on the last, so many of 5,000 rows had p <= 0.01."""
+    blocks = days(7)
+    last = [
+        one._replace(low=(low, low, 0), eligible=5_000) if one.hour == blocks[-1].hour else one._replace(low=(0, 0, 0)) for one in blocks
+    ]
+    keep(base, [*last, blocks[0]._replace(day=blocks[-1].day + 1, hour=blocks[-1].hour + DAY)])
+    found: list[Found] = []
+    watch = DriftWatch(base, {MODEL: TABLE}, lambda _: detectors(), lambda _: BERLIN, found.append)
+    assert watch(NOW) == 7
+    assert watch(NOW + DAY) == 0
+    assert database.rows("SELECT count(*) FROM store.drift") == [(7,)]
+    return found
+
+
+@pytest.fixture
+def base(database: TestDatabase) -> Iterator[Database]:
+    with contextlib.closing(Database(database.url())) as made:
+        yield made
+
+
+@pytest.mark.parametrize(("low", "rule"), [(250, "alarms"), (5, "asleep"), (60, None)])
+def test_a_calibration_that_was_off_for_a_day_is_a_health_incident_that_proposes_recalibration(
+    base: Database, database: TestDatabase, low: int, rule: str | None
+) -> None:
+    found = found_of(database, base, low)
+    assert found[-1].realised is not None
+    with base.transaction() as connection:
+        said = health.ailments([], [], ailments.operation(connection, NOW), NOW)
+    assert [one.kind for one in said if one.kind in ("alarms", "asleep")] == ([] if rule is None else [rule])
+    for one in said:
+        if one.kind == rule:
+            assert one.tenant == "stadt"
+            assert "tuermer train auth-source --tenant stadt --calibrate-only" in one.text["de"]
+            assert "a person decides" in one.text["en"]
+
+
+def test_the_last_day_of_each_model_is_in_the_metrics(base: Database, database: TestDatabase) -> None:
+    metrics = Metrics()
+    for one in found_of(database, base, 100):
+        metrics.drifted(one)
+    text = metrics.text().decode()
+    assert 'tuermer_drift_psi{model="auth-source",tenant="stadt"}' in text
+    assert 'tuermer_alert_rate_ratio{model="auth-source",tenant="stadt"}' in text
+    assert 'tuermer_drift_cause{cause="behaviour",model="auth-source",tenant="stadt"} 0.0' in text
+    assert drift.newest(base)[0].rows == 500
+    assert set(drift.newest(base)[0].psi) == set(TABLE.names)

@@ -89,8 +89,8 @@ def _found(tenant: str, model: str, day: dt.date, model_id: str, found: Shift | 
 
 
 def days_of(slots: list[Slot], unread: Mapping[int, int], entities: Mapping[int, int], calendar: Calendar) -> dict[int, Day]:
-    """The days of which any device was heard, by number."""
-    found: dict[int, dict[str, list[Slot]]] = {}
+    """The days of which any device was heard or any row is kept, by number."""
+    found: dict[int, dict[str, list[Slot]]] = {number: {} for number, count in entities.items() if count > 0}
     for one in slots:
         found.setdefault(one.day, {}).setdefault(one.device, []).append(one)
     return {
