@@ -41,7 +41,10 @@ def about(database: Database, config: Config, people: tuple[Person, Person], ten
     with database.transaction() as connection:
         tokens, closed = _tokens(connection, people, tenant, wanted, route_key(config))
         common, own = periods(config)
-        document = _document(connection, tenant, name, tokens, common | own.get(tenant, {}), now) | {"nicht_pruefbare_abschnitte": closed}
+        document = _document(connection, tenant, name, tokens, common | own.get(tenant, {}), now) | {
+            "nicht_pruefbare_abschnitte": closed, "notfall_moeglich": config.opening.break_glass_key_file != "",
+            "tage_der_ereignisse": common["events"],
+        }  # fmt: skip
         who = "+".join(sorted(side.holder.name for side in sides))
         audit.append(connection, Entry(tenant, who, "auskunft", str(uuid.uuid4()), {"tokens": len(tokens)}), now)
     return document
@@ -133,14 +136,18 @@ def _openings(connection: Connection, values: Mapping[str, Any]) -> list[Documen
     """When the person's name was opened and for which case; not by whom."""
     rows = connection.execute(
         """
-        SELECT DISTINCT o.id, o.answered, o.case_number FROM store.openings AS o JOIN store.opening_tokens AS t ON t.opening = o.id
+        SELECT DISTINCT o.id, o.answered, o.case_number, o.break_glass
+        FROM store.openings AS o JOIN store.opening_tokens AS t ON t.opening = o.id
         JOIN unnest(%(epochs)s::int[], %(tokens)s::text[]) AS w (epoch, token) ON w.epoch = t.epoch AND w.token = t.token
         JOIN store.audit AS a ON a.tenant = o.tenant AND a.subject = o.id::text AND a.action = 'opening.unlock'
         WHERE o.tenant = %(tenant)s ORDER BY o.answered
         """,
         values,
     ).fetchall()
-    return [{"am": _day(answered), "vorgang": case, "zweck": "Prüfung einer Auffälligkeit"} for _, answered, case in rows]
+    return [
+        {"am": _day(answered), "vorgang": case, "zweck": "Prüfung einer Auffälligkeit", "notfall": alone}
+        for _, answered, case, alone in rows
+    ]
 
 
 def _day(at: datetime | None) -> str:
@@ -153,7 +160,13 @@ def _deleted(day: date, days: int) -> str:
 
 def page(document: Document) -> str:
     """The answer as a plain German page to print."""
-    return jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(TEMPLATE.read_text("utf-8")).render(a=document)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters["day"] = _german
+    return environment.from_string(TEMPLATE.read_text("utf-8")).render(a=document)
+
+
+def _german(day: str) -> str:
+    return f"{date.fromisoformat(day):%d.%m.%Y}" if day != "" else ""
 
 
 def written(document: Document, folder: Path) -> list[Path]:
