@@ -9,6 +9,7 @@ import pytest
 
 from detector.grafana.dashboards import dashboards
 from detector.grafana.setting import Setting
+from detector.judge.texts import guidance, guide
 from detector.store.embedded import SUPERUSER, Embedded
 from tests.grafana_seed import CLIENT, PERSON, TENANT, fill
 from tests.grafana_sql import Query, filled, of_panels, of_rules, of_variables, panels, quoted
@@ -151,3 +152,24 @@ def test_a_network_finds_its_addresses_and_no_others(database: TestDatabase, net
     rows = database.rows(f"SELECT value, term FROM grafana.search('{TENANT}', '{network}')", role=GRAFANA)
     assert {value for value, _ in rows} == set(inside)
     assert {term for _, term in rows} == {network}
+
+
+def test_the_database_chooses_the_same_guidance_as_the_page(town: TestDatabase) -> None:
+    known = guidance()
+    cases = [(family, list(techniques)) for family in ("success-after-failures", "discovery") for techniques in (
+        [], ["T1110.003", "T1046"], ["T9999", "T1046"], ["T1558.003"], ["T1046.001", "T1110.003"]
+    )]  # fmt: skip
+    for family, techniques in cases:
+        [(key,)] = town.rows("SELECT store.guide(%s, %s::text[])", family, techniques)
+        found = guide(family, techniques)
+        assert (None if found is None else [name for name, one in known.items() if one == found]) == (None if key is None else [key])
+
+
+def test_each_kind_counts_as_the_question_of_the_page_does(town: TestDatabase) -> None:
+    """What the buttons say before they act is what `public.alike` says, for every open incident."""
+    rows = town.rows(
+        "SELECT t.alike_open, a.open_now, t.alike_hidden, a.hidden_30d FROM grafana.triage AS t"
+        " JOIN public.alike AS a ON a.incident_id = t.id WHERE t.open AND t.status <> 'confirmed'"
+    )
+    assert rows != []
+    assert all(mine == theirs and hidden == asked for mine, theirs, hidden, asked in rows)

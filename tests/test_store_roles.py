@@ -73,6 +73,7 @@ MATRIX = {
     "store.keepings":         (READ,       NOTHING, READ),
     "store.kinds":            (NOTHING,    NOTHING, NOTHING),
     "store.learning":         (WRITE_ONCE, NOTHING, NOTHING),
+    "store.local_days":       (NOTHING,    NOTHING, NOTHING),
     "store.maintenance":      (WRITE_ONCE, NOTHING, NOTHING),
     "store.models":           (WRITE_ONCE, NOTHING, READ),
     "store.near_misses":      (WRITE_ONCE, NOTHING, NOTHING),

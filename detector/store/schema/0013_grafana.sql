@@ -41,7 +41,7 @@ DROP INDEX store.incidents_tenant_until_idx;
 CREATE INDEX incidents_tenant_until_idx ON store.incidents (tenant, until)
     INCLUDE (severity, verdict, verdict_episode, episode, work_until, episode_opened);
 CREATE INDEX ON store.incidents (entity_value text_pattern_ops, opened DESC);
-CREATE INDEX ON store.incidents (alike, entity_value, opened);
+CREATE INDEX ON store.incidents (alike, entity_value, opened) INCLUDE (tenant, entity_kind, urgent, family, got_in, worst_score);
 CREATE INDEX ON store.decisions (incident, decided);
 CREATE INDEX ON store.outbox (tenant, created);
 CREATE INDEX ON store.near_misses (day);
@@ -176,11 +176,12 @@ WHERE i.tenant <> 'tuermer-canary';
 
 -- What "all of this kind" and "allowed" would take, for every kind of which one is open; public.alike says it for a single incident.
 -- Per kind and entity: `here` open ones, and how many of the last 30 days a suppression of this entity would have hidden; counted up to
--- 1,000 each. It has raw names, so only views of the owner read it.
+-- 200 each. It has raw names, so only views of the owner read it.
 CREATE VIEW store.kinds AS
 SELECT
-    o.tenant, o.alike, o.entity_kind, o.entity_value, o.here, h.hidden,
-    sum(o.here) OVER (PARTITION BY o.tenant, o.alike)::bigint AS alike_open, sum(h.hidden) OVER (PARTITION BY o.tenant, o.alike)::bigint AS alike_hidden
+    o.tenant, o.alike, o.entity_kind, o.entity_value, h.hidden,
+    sum(o.here) OVER (PARTITION BY o.tenant, o.alike)::bigint AS alike_open,
+    sum(h.hidden) OVER (PARTITION BY o.tenant, o.alike)::bigint AS alike_hidden
 FROM (
     SELECT i.tenant, i.alike, i.entity_kind, i.entity_value, count(*) AS here, max(i.worst_score + abs(i.worst_score)) AS reach
     FROM store.incidents AS i
@@ -193,7 +194,7 @@ CROSS JOIN LATERAL (
         WHERE k.alike = o.alike AND k.entity_value = o.entity_value AND k.opened > now() - interval '30 days'
             AND k.entity_kind = o.entity_kind AND NOT k.urgent AND NOT (k.family = 'credential-access' AND k.got_in = 'yes')
             AND k.worst_score <= o.reach
-        LIMIT 1000
+        LIMIT 200
     ) AS one
 ) AS h;
 
@@ -247,7 +248,15 @@ CROSS JOIN LATERAL (
     WHERE d.number > 1 AND d.decided > now() - interval '24 hours' AND i.tenant = t.tenant
 ) AS w;
 
--- Incidents by technique and local day, 35 days back: for the trend and the heatmap.
+-- The last 35 days on each tenant's wall.
+CREATE VIEW store.local_days AS
+SELECT
+    t.tenant, t.zone, d.day, d.day::timestamp AT TIME ZONE t.zone AS begins, (d.day + 1)::timestamp AT TIME ZONE t.zone AS ends
+FROM store.tenants AS t
+CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE t.zone)::date - n AS day FROM generate_series(0, 34) AS n) AS d
+WHERE t.tenant <> 'tuermer-canary';
+
+-- Incidents by technique and local day: for the trend and the heatmap.
 CREATE VIEW grafana.techniques AS
 SELECT
     c.tenant, c.day::timestamp AT TIME ZONE c.zone AS time, c.technique,
@@ -256,10 +265,12 @@ SELECT
 FROM (
     SELECT g.tenant, g.zone, g.day, x.technique, sum(g.incidents)::bigint AS incidents
     FROM (
-        SELECT i.tenant, t.zone, (i.opened AT TIME ZONE t.zone)::date AS day, i.techniques, count(*) AS incidents
-        FROM grafana.tenants AS t
-        JOIN store.incidents AS i ON i.tenant = t.tenant AND i.opened > now() - interval '35 days'
-        GROUP BY 1, 2, 3, 4
+        SELECT d.tenant, d.zone, d.day, n.techniques, n.incidents
+        FROM store.local_days AS d
+        CROSS JOIN LATERAL (
+            SELECT i.techniques, count(*) AS incidents FROM store.incidents AS i
+            WHERE i.tenant = d.tenant AND i.opened >= d.begins AND i.opened < d.ends GROUP BY i.techniques
+        ) AS n
     ) AS g
     CROSS JOIN LATERAL unnest(g.techniques) AS x (technique)
     GROUP BY 1, 2, 3, 4
@@ -494,6 +505,14 @@ FROM store.evidence AS e
 JOIN store.incidents AS i ON i.id = e.incident
 WHERE e.field NOT LIKE 'user.%' AND e.value !~ '^(u|h|ip)-[0-9a-f]{16}$' AND i.tenant <> 'tuermer-canary';
 
+-- The days of which evidence is kept, the newest first.
+CREATE VIEW grafana.evidence_days AS
+SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS day
+FROM pg_inherits AS h
+JOIN pg_class AS c ON c.oid = h.inhrelid
+WHERE h.inhparent = 'store.evidence'::regclass AND c.relname ~ '_[0-9]{8}$'
+ORDER BY 1 DESC;
+
 -- Incidents that are about it.
 CREATE VIEW grafana.entities AS
 SELECT i.entity_value AS value, i.id AS incident_id, i.tenant, i.opened, store.object_key(i.entity_kind, i.entity_value) AS entity_key
@@ -662,18 +681,29 @@ CREATE FUNCTION grafana.search(asked_tenant text, asked text) RETURNS TABLE (
         (
             SELECT s.value AS value, 'evidence' AS what, s.field, s.events, s.first, s.last, s.incident_id, NULL::inet AS net, s.entity_key
             FROM (SELECT DISTINCT t.kind, t.value FROM terms AS t WHERE t.kind IN ('value', 'port')) AS t
-            CROSS JOIN LATERAL (
-                SELECT x.* FROM grafana.sightings AS x
-                WHERE x.value = t.value AND x.tenant = asked_tenant AND (t.kind = 'value' OR x.field = 'destination.port')
-                ORDER BY x.day DESC LIMIT 100
+            CROSS JOIN LATERAL (    -- day by day, the newest first, until there are enough
+                SELECT x.* FROM grafana.evidence_days AS d
+                CROSS JOIN LATERAL (
+                    SELECT e.* FROM grafana.sightings AS e
+                    WHERE e.day = d.day AND e.value = t.value AND e.tenant = asked_tenant AND (t.kind = 'value' OR e.field = 'destination.port')
+                    LIMIT 100
+                ) AS x
+                LIMIT 100
             ) AS s
         ) UNION ALL (
             SELECT s.value, 'evidence', s.field, s.events, s.first, s.last, s.incident_id, t.net, s.entity_key
             FROM terms AS t
-            JOIN grafana.sightings AS s ON s.value ~>=~ t.value AND s.value ~<~ t.high
-            WHERE t.kind = 'range' AND s.field IN ('source.ip', 'destination.ip') AND s.tenant = asked_tenant
-                AND CASE WHEN s.value ~ '^[0-9a-f:.]+$' THEN s.value::inet <<= t.net END
-            ORDER BY s.day DESC, s.last DESC LIMIT 300
+            CROSS JOIN LATERAL (
+                SELECT x.* FROM grafana.evidence_days AS d
+                CROSS JOIN LATERAL (
+                    SELECT e.* FROM grafana.sightings AS e
+                    WHERE e.day = d.day AND e.value ~>=~ t.value AND e.value ~<~ t.high AND e.tenant = asked_tenant
+                        AND e.field IN ('source.ip', 'destination.ip') AND CASE WHEN e.value ~ '^[0-9a-f:.]+$' THEN e.value::inet <<= t.net END
+                    LIMIT 300
+                ) AS x
+                LIMIT 300
+            ) AS s
+            WHERE t.kind = 'range'
         ) UNION ALL (
             SELECT o.value, 'incident', 'entity', NULL, NULL, NULL, o.incident_id, NULL, o.entity_key
             FROM grafana.entities AS o
@@ -801,17 +831,17 @@ SELECT r.tenant, r.model, r.model_id, r.state, r.since, extract(epoch FROM now()
 
 -- What became of the incidents of each local day (by when they were read), five weeks back.
 CREATE VIEW grafana.budget_days AS
-SELECT
-    c.tenant, c.day::timestamp AT TIME ZONE c.zone AS time, c.day,
-    count(*) FILTER (WHERE c.notification = 'sent' AND NOT c.always) AS told, count(*) FILTER (WHERE c.notification = 'sent' AND c.always) AS urgent,
-    count(*) FILTER (WHERE c.notification = 'held') AS held, count(*) FILTER (WHERE c.notification = 'suppressed') AS suppressed,
-    count(*) FILTER (WHERE c.notification = 'maintenance') AS maintenance, count(*) FILTER (WHERE c.notification = 'learning') AS learning
-FROM (
-    SELECT t.tenant, t.zone, (i.recorded AT TIME ZONE t.zone)::date AS day, i.notification, i.urgent OR i.severity = 'critical' AS always
-    FROM grafana.tenants AS t
-    JOIN store.incidents AS i ON i.tenant = t.tenant AND i.recorded > now() - interval '35 days'
-) AS c
-GROUP BY c.tenant, c.zone, c.day;
+SELECT d.tenant, d.begins AS time, d.day, c.told, c.urgent, c.held, c.suppressed, c.maintenance, c.learning
+FROM store.local_days AS d
+CROSS JOIN LATERAL (
+    SELECT
+        count(*) FILTER (WHERE i.notification = 'sent' AND NOT (i.urgent OR i.severity = 'critical')) AS told,
+        count(*) FILTER (WHERE i.notification = 'sent' AND (i.urgent OR i.severity = 'critical')) AS urgent,
+        count(*) FILTER (WHERE i.notification = 'held') AS held, count(*) FILTER (WHERE i.notification = 'suppressed') AS suppressed,
+        count(*) FILTER (WHERE i.notification = 'maintenance') AS maintenance, count(*) FILTER (WHERE i.notification = 'learning') AS learning
+    FROM store.incidents AS i
+    WHERE i.tenant = d.tenant AND i.recorded >= d.begins AND i.recorded < d.ends
+) AS c;
 
 -- The rehearsed attack of each day: when one was last found.
 CREATE VIEW grafana.canary AS
@@ -893,7 +923,15 @@ SELECT
         'Do not conclude: this says nothing about a person. Made automatically, model ' || n.model || ', version ' || n.model_id || '.'
     ) AS message_en
 FROM grafana.notices AS n
-LEFT JOIN store.guidance AS g ON g.key = store.guide(n.family, n.techniques)
+LEFT JOIN LATERAL (     -- as store.guide, for many
+    SELECT k.next FROM store.guidance AS k
+    CROSS JOIN LATERAL (
+        SELECT min(2 * x.place + (x.id <> k.key)::integer) AS place FROM unnest(n.techniques) WITH ORDINALITY AS x (id, place)
+        WHERE x.id = k.key OR split_part(x.id, '.', 1) = k.key
+    ) AS w
+    WHERE k.key = n.family OR w.place IS NOT NULL
+    ORDER BY k.key <> n.family, w.place LIMIT 1
+) AS g ON true
 WHERE n.place <= 20
 UNION ALL   -- no storm: from the 21st of an hour on, one alert stands for all that come
 SELECT
@@ -922,11 +960,13 @@ SELECT
     'The daily budget of ' || t.tenant || ' is used up. Further anomalies of today are only listed (Lage); urgent ones are still told.' AS message_en
 FROM grafana.tenants AS t
 CROSS JOIN LATERAL (
-    SELECT count(*) AS held
-    FROM store.decisions AS d
-    JOIN store.incidents AS i ON i.id = d.incident
-    WHERE i.tenant = t.tenant AND d.answer = 'held' AND d.why = 'day'
-        AND d.decided >= date_trunc('day', now() AT TIME ZONE t.zone) AT TIME ZONE t.zone
+    SELECT count(*) AS held FROM (
+        SELECT FROM store.incidents AS i
+        WHERE i.tenant = t.tenant AND i.recorded >= date_trunc('day', now() AT TIME ZONE t.zone) AT TIME ZONE t.zone
+            AND i.recorded > now() - interval '26 hours' AND i.notification = 'held'
+            AND EXISTS (SELECT FROM store.decisions AS d WHERE d.incident = i.id AND d.why = 'day')
+        LIMIT 100
+    ) AS one
 ) AS b;
 
 -- ── rights ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
