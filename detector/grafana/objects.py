@@ -85,6 +85,7 @@ def _scores(s: Setting) -> Json:
             more=(
                 ("custom.drawStyle", "line"),
                 ("custom.lineInterpolation", "stepAfter"),
+                ("custom.spanNulls", True),
                 ("custom.showPoints", "never"),
                 ("color", {"mode": "fixed", "fixedColor": "orange"}),
             ),
@@ -108,7 +109,7 @@ def _incidents(s: Setting) -> Json:
         Column("severity", s.t("Stufe", "Level"), 86, words=wording.levels(s)),
         Column("title", s.t("Was", "What"), 380, link=places.incident(s), wrap=True),
         Column("role", s.t("Rolle", "Role"), 120, words=words),
-        Column("status", s.t("Stand", "Status"), 130, words=wording.statuses(s)),
+        Column("status", s.t("Stand", "Status"), 200, words=wording.statuses(s)),
         Column("got_in", s.t("Hinein?", "Got in?"), 95, words=wording.entered(s)),
         Column("since", s.t("Seit", "Since"), 120, wording.moment(s)),
         Column("updated", s.t("Zuletzt", "Last"), 120, wording.moment(s)),
