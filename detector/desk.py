@@ -26,7 +26,7 @@ from detector.judge.windows import Series, Window, WindowError
 from detector.sentence import Sentence
 from detector.store import Database, ailments, learning, maintenance, suppressions
 from detector.store import digests as stored_digests
-from detector.store.database import EPOCH, moment
+from detector.store.database import EPOCH, Away, moment
 from detector.store.opening import open_database
 from detector.store.suppressions import Given
 from detector.visible import one_line, visible
@@ -116,12 +116,16 @@ class CalendarChore:
 
 @contextlib.contextmanager
 def visiting(path: Path, environ: Mapping[str, str]) -> Iterator[tuple[Config, Database]]:
-    """The configured database, for a command beside the daemon."""
+    """The configured database, for a command beside the daemon. Raises DeskError when it goes away, or its disk is full, meanwhile."""
     config = load(path, environ, "score")
     opened = open_database(config, environ, visit=True)
     with contextlib.ExitStack() as stack:
         stack.callback(opened.close)
-        yield config, stack.enter_context(contextlib.closing(Database(opened.daemon_url)))
+        database = stack.enter_context(contextlib.closing(Database(opened.daemon_url)))
+        try:
+            yield config, database
+        except Away as away:
+            raise DeskError(f"the database does not take it ({away}); nothing was changed by the last step, try again") from away
 
 
 def before_going_live(database: Database, tenant: str, now: int) -> list[str]:

@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec.structs import replace
 
+from detector import desk
 from detector.config import Config
 from detector.opening import approval, chores, names, requests
 from detector.opening.requests import UnsealError
@@ -28,6 +29,7 @@ from detector.sections import Keyholder, Opening
 from detector.store import Database, audit, links, openings
 from detector.store.audit import Seal
 from detector.store.links import LinkTable
+from detector.store.opening import Opened
 from tests.people import PROTECTION, SECURITY, person
 from tests.postgres import TestDatabase
 
@@ -402,3 +404,27 @@ def test_the_chore_signs_every_hour_and_a_full_anchor_file_is_tried_again(databa
         cut_off.write(b'{"tenant": "ci')
     assert [seal.seq for seal in chores.anchors(tmp_path / "folder" / "anchor")] == [1, 2]
     assert chain(city, key.public_key(), chores.anchors(tmp_path / "folder" / "anchor")).signed == 2
+
+
+def test_a_full_disk_in_the_middle_of_an_approval_is_one_sentence_and_nothing_is_half_done(
+    database: TestDatabase, city: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    id_ = ask(city)
+    database.rows(
+        """
+        CREATE FUNCTION store.full() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$;
+        CREATE TRIGGER full_disk BEFORE INSERT ON store.audit FOR EACH ROW EXECUTE FUNCTION store.full()
+        """
+    )
+    monkeypatch.setattr(desk, "load", lambda *_: CONFIG)
+    monkeypatch.setattr(desk, "open_database", lambda *_, **__: Opened(database.url(), database.url(), lambda: None))
+    with (
+        pytest.raises(desk.DeskError, match=r"^the database does not take it \(could not extend file\); nothing was changed"),
+        desk.visiting(tmp_path, {}) as (config, own),
+    ):
+        approval.approve(own, config, SCHMIDT, id_, NOW)
+    database.rows("DROP TRIGGER full_disk ON store.audit")
+    assert database.rows("SELECT state, handed FROM store.openings") == [("asked", None)]
+    approval.approve(city, CONFIG, SCHMIDT, id_, NOW)
+    assert len(opened(city, id_)) == 3
