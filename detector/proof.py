@@ -84,12 +84,20 @@ def stores(config: Config, database: str, more: Sequence[Path], environ: Mapping
     if config.kafka is not None:
         yield from topics(config.kafka, environ)
     yield from _files("models", [Path(config.state.models) if config.state.models != "" else SHIPPED], ())
-    yield from _files("state", [Path(config.state.directory)], (Path(config.database.directory) / "server",))
-    yield from _files("log of the database", [Path(config.database.directory) / "server" / "log"], ())
+    server = _server(config)
+    yield from _files("state", [Path(config.state.directory)], (server,))
+    if config.database.url == "embedded":
+        yield from _files("log of the database", [server / "log"], ())
     for path in more:
         if not path.exists():
             raise ProofError(f"{path} does not exist.")
         yield from _files(str(path), [path], ())
+
+
+def _server(config: Config) -> Path:
+    """The embedded server's own folder, which may lie elsewhere; its data were read through the server."""
+    where = Path(config.database.directory) / "where"
+    return Path(where.read_text("utf-8").strip()) if where.is_file() else Path(config.database.directory) / "server"
 
 
 def topics(config: Kafka, environ: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:

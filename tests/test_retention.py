@@ -12,7 +12,8 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from detector.night import due
+from detector.config import Config, Topic
+from detector.night import Night, due
 from detector.retentionsections import Retention
 from detector.store import Away, Database, holds, retention
 from detector.store.database import EPOCH
@@ -53,7 +54,7 @@ def daemon(year: TestDatabase) -> Iterator[Database]:
 
 
 @dataclass
-class Night:
+class Left:
     """A year of data, what was there before, and the record of one night."""
 
     database: TestDatabase
@@ -63,13 +64,13 @@ class Night:
 
 
 @pytest.fixture(scope="module")
-def after(postgres_server: Embedded) -> Iterator[Night]:
+def after(postgres_server: Embedded) -> Iterator[Left]:
     """One night for all tests that only look at what it left."""
     with fresh(postgres_server) as database, contextlib.closing(Database(filled(database, AGES).url())) as opened:
         before, key = left(database), Ed25519PrivateKey.generate()
         record = retention.night(opened, PERIODS, NOW, key)
         assert record is not None
-        yield Night(database, before, record, key)
+        yield Left(database, before, record, key)
 
 
 def left(database: TestDatabase) -> dict[str, dict[str, list[int]]]:
@@ -89,7 +90,7 @@ def left(database: TestDatabase) -> dict[str, dict[str, list[int]]]:
     return ages
 
 
-def test_a_night_leaves_nothing_past_its_time_and_takes_nothing_before(after: Night) -> None:
+def test_a_night_leaves_nothing_past_its_time_and_takes_nothing_before(after: Left) -> None:
     period = {relation: str(key) for relation, key in after.database.rows("SELECT relation, period FROM store.keepings")}
     still = left(after.database)
     assert len(after.before) >= 17
@@ -112,7 +113,7 @@ def test_a_night_leaves_nothing_past_its_time_and_takes_nothing_before(after: Ni
             assert still.get(relation, {}).get(tenant, []) == kept, (relation, tenant)
 
 
-def test_incidents_stay_longer_than_their_evidence_but_without_tokens_and_addresses(after: Night) -> None:
+def test_incidents_stay_longer_than_their_evidence_but_without_tokens_and_addresses(after: Left) -> None:
     rows = after.database.rows(
         "SELECT %s::date - i.day, i.redacted IS NOT NULL, (to_jsonb(i) || jsonb_build_object('n', n.text, 'p', p.reasons))::text"
         " FROM store.incidents AS i JOIN store.notes AS n ON n.incident = i.id JOIN store.episodes AS p ON p.incident = i.id"
@@ -132,18 +133,18 @@ def test_no_token_older_than_the_evidence_is_in_any_table(year: TestDatabase, da
     assert found == set()
 
 
-def test_days_without_anybodys_rows_are_dropped_as_partitions(after: Night) -> None:
+def test_days_without_anybodys_rows_are_dropped_as_partitions(after: Left) -> None:
     rows = after.database.rows("SELECT count(*) FROM pg_inherits WHERE inhparent = 'store.evidence'::regclass")
     assert rows == [(sum(age < 30 for age in AGES),)]
 
 
-def test_the_state_of_a_silent_shard_goes_and_one_that_is_heard_stays(after: Night) -> None:
+def test_the_state_of_a_silent_shard_goes_and_one_that_is_heard_stays(after: Left) -> None:
     assert after.database.rows("SELECT shard FROM store.snapshots") == [("stadt/x",)]
     assert after.database.rows("SELECT shard FROM store.snapshot_parts") == [("stadt/x",)]
     assert after.database.rows("SELECT origin FROM store.shards WHERE shard = 'kurz/x'") == [(100,)]
 
 
-def test_each_run_is_recorded_and_signed(after: Night) -> None:
+def test_each_run_is_recorded_and_signed(after: Left) -> None:
     ((document, signature),) = after.database.rows("SELECT document, signature FROM store.deletion_runs WHERE id = %s", after.record.run)
     assert isinstance(signature, bytes)
     after.key.public_key().verify(signature, retention.signed_text(str(document).encode()))
@@ -153,7 +154,7 @@ def test_each_run_is_recorded_and_signed(after: Night) -> None:
     assert after.database.rows("SELECT action, details FROM store.audit WHERE action = 'retention.run'") != []
 
 
-def test_a_second_night_finds_nothing_to_do(after: Night) -> None:
+def test_a_second_night_finds_nothing_to_do(after: Left) -> None:
     with contextlib.closing(Database(after.database.url())) as opened:
         record = retention.night(opened, PERIODS, NOW)
     assert record is not None
@@ -271,6 +272,16 @@ def test_two_nights_at_once_are_one(year: TestDatabase, daemon: Database) -> Non
 def test_a_night_is_due_when_the_last_three_in_the_morning_has_seen_none(last: str | None, now: str, *, is_due: bool) -> None:
     before = None if last is None else dt.datetime.fromisoformat(last)
     assert due(before, dt.datetime.fromisoformat(now), "Europe/Berlin") is is_due
+
+
+def test_the_watch_runs_one_night_a_day_and_catches_up(year: TestDatabase, daemon: Database) -> None:
+    config = Config(topics=[Topic(name="auth", tenant="stadt")])
+    night = Night.of(config, daemon, {})
+    assert night(NOW) is not None
+    assert night(NOW + 60_000_000) is None
+    assert Night.of(config, daemon, {})(NOW + 3_600_000_000) is None, "another process sees that it was done"
+    assert night(NOW + 3 * DAY) is not None
+    assert year.rows("SELECT count(*) FROM store.deletion_runs WHERE ended IS NOT NULL") == [(2,)]
 
 
 def test_every_table_says_how_long_it_is_kept(any_database: TestDatabase) -> None:

@@ -292,6 +292,30 @@ def test_the_page_of_a_person_of_one_tenant_gives_the_same_answer_for_anothers_i
             assert plain(there.text, str(incident)) == plain(nowhere.text, none)
 
 
+def test_a_login_whose_password_cannot_be_kept_is_not_made(database: TestDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADMIN", database.server.passwords()["postgres"])
+    (tmp_path / "tuermer.toml").write_text(
+        '[[topics]]\nname = "auth"\ntenant = "altstadt"\n[database]\npassword_env = "ADMIN"\n'
+        f'url = "postgresql://postgres@127.0.0.1:{database.server.port}/{database.name}"\n'
+    )
+    (tmp_path / "altstadt.auditor.login").write_text("")
+    assert "exists and is not overwritten" in command(tmp_path, ["tenant", "add", "altstadt", "--out", str(tmp_path)])
+    assert "cannot be made: No such file or directory" in command(tmp_path, ["tenant", "add", "altstadt", "--out", str(tmp_path / "none")])
+    assert "is not a tenant of any of [[topics]]" in command(tmp_path, ["tenant", "add", "neustadt", "--out", str(tmp_path)])
+    assert database.rows("SELECT FROM store.tenant_roles WHERE tenant IS NOT NULL") == []
+    assert sorted(path.name for path in tmp_path.glob("*.login")) == ["altstadt.auditor.login"]
+    (tmp_path / "altstadt.auditor.login").unlink()
+    said = command(tmp_path, ["tenant", "add", "altstadt", "--out", str(tmp_path)])
+    try:
+        made = tmp_path / "altstadt.grafana.login"
+        role, password = made.read_text().split()
+        assert password not in said
+        assert made.stat().st_mode & 0o077 == 0
+        psycopg.connect(f"postgresql://{role}:{password}@127.0.0.1:{database.server.port}/{database.name}").close()
+    finally:
+        assert command(tmp_path, ["tenant", "remove", "altstadt"]).count("removed tuermer_") == 3
+
+
 def plain(page: str, id_: str) -> str:
     """Without the id that was asked for and the mark against forged forms, which is new each time."""
     return re.sub(r'value="[A-Za-z0-9_-]{22}"', "", page).replace(id_, "…")
