@@ -50,7 +50,8 @@ def promote(database: Database, entry: Entry, actor: str, second: str, reason: s
             raise StoreError(f"{entry.model_id} is no shadow any more: somebody was quicker")
         _step(connection, entry, "champion", before, actor, second, reason, now)
         told = _tell(connection, entry.tenant, inputs.model(entry.model, entry.digest, "champion"), now)
-        details = {"model": entry.model, "before": before, "trainer": actor, "approver": second, "failed": " ".join(failed), "reason": reason}
+        details = {"model": entry.model, "before": before, "trainer": actor, "approver": second}
+        details |= {"failed": " ".join(failed), "reason": reason}
         audit.append(connection, audit.Entry(entry.tenant, second, "model.promote", entry.model_id, details), now)
         return told
 
