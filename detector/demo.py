@@ -24,6 +24,7 @@ from detector import warm
 from detector.assembly import core, router
 from detector.configload import load
 from detector.judge.policy import Policy
+from detector.judge.texts import guidance
 from detector.lanes import Stopped, Tools
 from detector.pipeline import Router, route_step
 from detector.privacy.keys import FileKeyring, new_privacy
@@ -31,6 +32,8 @@ from detector.scorer import LocalScorer
 from detector.simulate import City
 from detector.store import Store
 from detector.store.book import Book
+from detector.store.database import Database
+from detector.store.guide import keep_guidance
 from detector.store.opening import Opened, open_database
 from detector.store.reading import Reader
 from detector.web.access import Access, Person, digest_of, new_token
@@ -83,6 +86,8 @@ class Demo:
         with contextlib.ExitStack() as undo:
             opened = open_database(config, dict(os.environ))
             undo.callback(opened.close)
+            with contextlib.closing(Database(opened.daemon_url)) as database, database.transaction() as connection:
+                keep_guidance(connection, guidance())
             keyring, stop = FileKeyring.of(config), threading.Event()
             metrics = Metrics()
             tools = Tools(
