@@ -14,7 +14,11 @@ The journey of one log line, top to bottom:
 5. `detector.forest`    scores the vectors and says which features spoke.
 6. `detector.judge`     p-values, incidents, budget, reasons.
 7. `detector.store`     writes it all in one PostgreSQL transaction per batch.
-8. `detector.web`       shows it.
+8. `detector.grafana`   pushes dashboards and alert rules over views of it, and polls verdicts; `detector.web` is a page of its own;
+   `detector.deliver` tells other receivers.
+
+Beside the journey: `detector.learn` (training, registry of models, drift, backtest), `detector.opening` (names, by two people together),
+`detector.simulate` (a city to try it all on).
 
 `pipeline.py` is the list of these steps; `daemon.py` (ROUTE), `scorer.py` (SCORE) and `demo.py` (both, on a simulated
 city) hold the only endless loops. A module may import from rooms above it in this list, never from one below; `features`, `forest`

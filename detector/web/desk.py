@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, cast, get_args
 from zoneinfo import ZoneInfo
@@ -16,11 +16,11 @@ from starlette.routing import Route
 from detector.judge import windows
 from detector.judge.windows import Window, WindowError
 from detector.store.book import Beside
-from detector.store.database import EPOCH, Away
+from detector.store.database import EPOCH
 from detector.store.handover import Handover
 from detector.store.notes import Kind, Written
 from detector.store.verdicts import WORDS, Outcome, Said, Scope
-from detector.web.access import Handler, guarded, refused
+from detector.web.access import refused
 from detector.web.site import Section, Site
 
 GROUP = "analyst"
@@ -54,15 +54,6 @@ class Book(Protocol):
 def pages(site: Site, book: Book) -> Section:
     """The routes; each POST is for analysts, its form from our own page."""
 
-    def available(handler: Handler, group: str = "") -> Handler:
-        async def answer(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except Away:
-                return site.render("message.html", request, 503, message="unavailable")
-
-        return guarded(answer, group)
-
     async def verdict(request: Request) -> Response:
         form, id_ = request.state.form, request.path_params["id"]
         word, scope = form.get("word", ""), form.get("scope", "one")
@@ -95,16 +86,16 @@ def pages(site: Site, book: Book) -> Section:
         found = await run_in_threadpool(book.handover, _now() - hours * HOUR, request.state.person.narrowed)
         return site.render("handover.html", request, h=found, hours=hours, choices=HOURS, made=datetime.now(ZoneInfo("UTC")).isoformat())
 
-    shift = Route("/handover", available(handover))
+    shift = Route("/handover", site.guarded(handover))
     judging = [
-        Route("/incident/{id:str}/verdict", available(verdict, GROUP), methods=["POST"]),
-        Route("/incident/{id:str}/alike", available(alike, GROUP)),
-        Route("/incident/{id:str}/note", available(note, GROUP), methods=["POST"]),
+        Route("/incident/{id:str}/verdict", site.guarded(verdict, GROUP), methods=["POST"]),
+        Route("/incident/{id:str}/alike", site.guarded(alike, GROUP)),
+        Route("/incident/{id:str}/note", site.guarded(note, GROUP), methods=["POST"]),
     ]
-    return Section([shift, *judging, *_window_pages(site, book, available)])
+    return Section([shift, *judging, *_window_pages(site, book)])
 
 
-def _window_pages(site: Site, book: Book, available: Callable[..., Handler]) -> list[Route]:
+def _window_pages(site: Site, book: Book) -> list[Route]:
     async def show(request: Request, status: int = 200, trouble: str = "") -> Response:
         tenants = request.state.person.narrowed
         known, mine = await run_in_threadpool(book.windows, tenants), await run_in_threadpool(book.tenants, tenants)
@@ -134,9 +125,9 @@ def _window_pages(site: Site, book: Book, available: Callable[..., Handler]) -> 
         return site.after(request, "/windows")
 
     return [
-        Route("/windows", available(look)),
-        Route("/windows", available(add, GROUP), methods=["POST"]),
-        Route("/windows/{id:int}/withdraw", available(withdraw, GROUP), methods=["POST"]),
+        Route("/windows", site.guarded(look)),
+        Route("/windows", site.guarded(add, GROUP), methods=["POST"]),
+        Route("/windows/{id:int}/withdraw", site.guarded(withdraw, GROUP), methods=["POST"]),
     ]
 
 

@@ -15,9 +15,7 @@ from starlette.routing import Route
 
 from detector.learn.gates import Results
 from detector.store import Database, registry
-from detector.store.database import Away
 from detector.store.registry import Entry, Step
-from detector.web.access import Handler, guarded
 from detector.web.site import Section, Site
 
 GROUP = "model-approver"
@@ -70,15 +68,6 @@ def _asked(url: str, question: Any) -> Any:
 def pages(site: Site, url: str) -> Section:
     """The routes, for people of the group; `url` of a database login that may read the registry."""
 
-    def available(handler: Handler) -> Handler:
-        async def answer(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except Away:
-                return site.render("message.html", request, 503, message="unavailable")
-
-        return guarded(answer, GROUP)
-
     async def listed(request: Request) -> Response:
         found: Sequence[Entry] = await run_in_threadpool(newest, url, request.state.person.narrowed)
         return site.render("models_list.html", request, models=list(reversed(found)), o=_words(site, request))
@@ -90,7 +79,7 @@ def pages(site: Site, url: str) -> Section:
             return site.render("message.html", request, 404, message="missing")
         return site.render("models_one.html", request, one=found, o=_words(site, request))
 
-    return Section([Route("/models", available(listed)), Route("/models/{id:str}", available(shown))], LINK, GROUP)
+    return Section([Route("/models", site.guarded(listed, GROUP)), Route("/models/{id:str}", site.guarded(shown, GROUP))], LINK, GROUP)
 
 
 def _words(site: Site, request: Request) -> dict[str, str]:

@@ -13,9 +13,7 @@ from starlette.routing import Route
 
 from detector.opening.names import Name
 from detector.opening.requests import UnsealError
-from detector.store.database import Away
 from detector.store.openings import Opening
-from detector.web.access import Handler, guarded
 from detector.web.site import Section, Site
 
 GROUP = "approver"
@@ -38,15 +36,6 @@ class Openings(Protocol):
 def pages(site: Site, book: Openings) -> Section:
     """The routes; all for people of the group who may take part in opening names."""
 
-    def available(handler: Handler) -> Handler:
-        async def answer(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except Away:
-                return site.render("message.html", request, 503, message="unavailable")
-
-        return guarded(answer, GROUP)
-
     async def listed(request: Request) -> Response:
         found = await run_in_threadpool(book.newest, request.state.person.narrowed)
         return site.render("openings_list.html", request, openings=found, o=_words(site, request))
@@ -68,8 +57,8 @@ def pages(site: Site, book: Openings) -> Section:
         )  # fmt: skip
 
     routes = [
-        Route("/openings", available(listed)),
-        Route("/openings/{id:str}", available(one), methods=["GET", "POST"]),
+        Route("/openings", site.guarded(listed, GROUP)),
+        Route("/openings/{id:str}", site.guarded(one, GROUP), methods=["GET", "POST"]),
     ]
     return Section(routes, LINK, GROUP)
 

@@ -16,9 +16,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from detector.judge.families import SEVERITY_RULE
+from detector.store.database import Away
 from detector.visible import visible
 from detector.web import story
-from detector.web.access import ANYBODY, Access, Person
+from detector.web.access import ANYBODY, Access, Handler, Person, guarded
 from detector.web.moments import brief, number, when
 from detector.web.words import WORDS
 
@@ -70,6 +71,17 @@ class Site:
             csrf=Fields(self.access.mark(request)), **values,
         )  # fmt: skip
         return HTMLResponse(text, status, headers=self.headers)
+
+    def guarded(self, handler: Handler, group: str = "") -> Handler:
+        """`handler` for those who may: logged in, of the group, by POST only from our own forms; one page while the database is away."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except Away:
+                return self.render("message.html", request, 503, message="unavailable")
+
+        return guarded(answer, group)
 
     @property
     def headers(self) -> dict[str, str]:
