@@ -20,10 +20,10 @@ from structlog.typing import EventDict, Processor
 
 KEYS = frozenset(
     (
-        "batch", "bytes", "count", "error", "events", "events_per_second", "first", "format", "group", "incident", "instance", "lag",
-        "lag_messages", "library", "listen", "model", "next", "next_try_s", "offset", "partition", "partitions", "place", "reason",
-        "records", "role", "seconds", "shard", "shards", "topic",
-        "version", "waiting", "where",
+        "annotation", "batch", "bytes", "count", "error", "events", "events_per_second", "first", "format", "group", "holds",
+        "incident", "instance", "lag", "lag_messages", "library", "listen", "mended", "message", "model", "next", "next_try_s",
+        "offset", "outcome", "partition", "partitions", "place", "reason", "receiver", "records", "role", "rows", "run",
+        "seconds", "shard", "shards", "tenant", "time", "topic", "topics", "version", "waiting", "where",
     )
 )  # fmt: skip
 OWN = frozenset(("event", "level", "timestamp"))

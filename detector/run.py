@@ -227,7 +227,7 @@ def _score(config: Config, kafka: Kafka, environ: Mapping[str, str], stop: threa
         watch = watching(config, kafka, opened.daemon_url, scorer.wall_clock)
         watch.also.append(drifting.watching(config, opened.daemon_url, judge.models, metrics.drifted))
         grafana = grafanawatch.watching(config, opened.daemon_url, environ, scorer.wall_clock, metrics.annotated)
-        with beside(watch, stop), grafanawatch.beside(grafana, stop), courier.beside(receivers, stop):
+        with beside(watch, stop), grafanawatch.beside(grafana, stop), courier.beside(receivers):
             loop.run(stop)
 
 

@@ -157,13 +157,20 @@ def test_one_that_hangs_never_keeps_the_others_waiting(database: TestDatabase, f
             released.wait(30)
             super().send(letters)
 
-    hanging, well, stop = Hanging(), Ear(), threading.Event()
+    hanging, well = Hanging(), Ear()
     both = [courier(database, hanging, [NOW], "hanging"), courier(database, well, [NOW], "well")]
-    with beside(both, stop):
+    with beside(both):
         reached(lambda: well.heard == notices(1))
         assert hanging.heard == []
         released.set()
         reached(lambda: hanging.heard == notices(1))
+
+
+def test_what_is_written_last_goes_out_before_the_end(database: TestDatabase, feed: Feed) -> None:
+    ear = Ear()
+    with beside([courier(database, ear, [NOW])]):
+        feed(1)
+    assert ear.heard == notices(1)
 
 
 def reached(done: Any, seconds: float = 20) -> None:

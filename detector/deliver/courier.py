@@ -74,13 +74,18 @@ class Courier:
     begun: bool = False
     tidied: int = 0
 
-    def run(self, stop: threading.Event) -> None:
-        while not stop.wait(EVERY):
-            try:
-                self.round()
-            except Away as away:
-                log.warning("delivery-postponed", receiver=self.receiver, reason=str(away))
+    def run(self, end: threading.Event) -> None:
+        """Until `end`, and once more after it: what was written last goes out, too."""
+        while not end.wait(EVERY):
+            self._tried()
+        self._tried()
         self.database.close()
+
+    def _tried(self) -> None:
+        try:
+            self.round()
+        except Away as away:
+            log.warning("delivery-postponed", receiver=self.receiver, reason=str(away))
 
     def round(self) -> int:
         """How many letters were taken. Raises Away when the database is."""
@@ -146,14 +151,15 @@ class Courier:
 
 
 @contextlib.contextmanager
-def beside(couriers: Sequence[Courier], stop: threading.Event) -> Iterator[None]:
-    """Each in a thread of its own, until the block ends or `stop` is set."""
-    threads = [threading.Thread(target=one.run, args=(stop,), name=f"to-{one.receiver}", daemon=True) for one in couriers]
+def beside(couriers: Sequence[Courier]) -> Iterator[None]:
+    """Each in a thread of its own, until the block ends."""
+    end = threading.Event()
+    threads = [threading.Thread(target=one.run, args=(end,), name=f"to-{one.receiver}", daemon=True) for one in couriers]
     for thread in threads:
         thread.start()
     try:
         yield
     finally:
-        stop.set()
+        end.set()
         for thread in threads:
             thread.join(timeout=5)
