@@ -28,9 +28,9 @@ class Person(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, doc("kept with every verdict, note and window")]
     token_sha256: Annotated[str, doc("of the token, 64 hexadecimal digits; the token itself is kept nowhere")]
-    groups: Annotated[list[str], doc("`analyst`: verdicts, notes, windows; others as the pages need them; empty = reading only")] = (
-        msgspec.field(default_factory=lambda: ["analyst"])
-    )
+    groups: Annotated[
+        list[str], doc("analyst: verdicts, notes, windows; approver: requests for names; model-approver: models; empty = reading only")
+    ] = msgspec.field(default_factory=lambda: ["analyst"])
     tenants: Annotated[list[str], doc("empty = every tenant")] = []
 
 

@@ -70,7 +70,12 @@ def push(*, tenant: str | None = None, prune: bool = False, resend: bool = False
     """
     from detector.grafana import work
 
-    _report(work.push(_site(config), tenant, prune=prune, resend=resend))
+    try:
+        _report(work.push(_site(config), tenant, prune=prune, resend=resend))
+    except KeyboardInterrupt:
+        raise Failed(
+            "stopped in the middle: alert rules may be paused, and rights may be missing; say tuermer grafana push again"
+        ) from None
 
 
 @grafana.command
@@ -118,6 +123,7 @@ def export(
 
     written = work.export(_site(config), folder, tenant, org, place)
     print("\n".join(str(path) for path in written))
+    _tell(f"for the organisation with the number {org}; --org says another")
     for reference in work.references(written):
         _tell(f"Grafana looks up {reference} itself; give it to its service")
 

@@ -49,6 +49,7 @@ def notebooks(
         with _bar(days * 24) as bar:
             practice.make(folder, town, bar)
     if only_town:
+        print(f"The practice town lies in {folder}; without --only-town the notebooks open on it.")
         return
     with practice.lab(folder, NOTEBOOKS) as command, contextlib.suppress(KeyboardInterrupt):
         subprocess.run(command, check=False)

@@ -73,16 +73,17 @@ def approve(
         Do not ask.
     """
     from detector import desk
-    from detector.opening import approval, requests
+    from detector.opening import approval
     from detector.privacy.keyfiles import opened
 
     with desk.visiting(config, dict(os.environ)) as (settings, database):
-        with database.transaction() as connection:
-            one = requests.found(connection, request)
-        print(f"{one.requester} asks for the names of incident {one.incident} ({one.tenant}), case {one.case_number}:\n  {one.reason}")
+        person = opened(key, passphrase_file)
+        one = approval.permitted(database, settings, person, request, time.time_ns() // 1000)
+        asked = f"{one.requester} asked {one.requested:%Y-%m-%d %H:%M} UTC for the names of incident {one.incident} ({one.tenant})"
+        print(f"{asked}, case {one.case_number}:\n  {one.reason}")
         if not yes and not (sys.stdin.isatty() and input("Agree? [y/N] ").strip().lower() in ("y", "yes", "j", "ja")):
             raise Failed("not approved; to agree without being asked, add --yes")
-        approval.approve(database, settings, opened(key, passphrase_file), request, time.time_ns() // 1000)
+        approval.approve(database, settings, person, request, time.time_ns() // 1000)
     print(f"approved; {one.requester} goes on with: tuermer open show {one.id} --key …")
 
 
@@ -108,7 +109,9 @@ def show(request: str, *, key: Path, passphrase_file: Path | None = None, config
     with desk.visiting(config, dict(os.environ)) as (settings, database):
         one, code = names.unlock(database, settings, opened(key, passphrase_file), request, time.time_ns() // 1000)
         where = f"http{'s' if settings.page.cert_file != '' else ''}://{settings.page.listen}/openings/{one.id}"
-    print(f"{where}\nview code: {code}\nvalid until {one.expires:%Y-%m-%d %H:%M} UTC")
+    print(
+        f"{where}\nview code: {code}\nvalid until {one.expires:%Y-%m-%d %H:%M} UTC; the page wants a login of yours in the group approver"
+    )
 
 
 @opening.command(name="list")

@@ -18,7 +18,8 @@ def login(name: str, *, group: tuple[str, ...] = ("analyst",), tenant: tuple[str
     name
         Kept with every verdict, note and window.
     group
-        analyst: verdicts, notes and windows. Others open the pages of their groups. Repeat it for several.
+        analyst: verdicts, notes, windows. approver: requests for names and, to who asked, the names. model-approver: models with
+        their gates. Repeat it for several.
     tenant
         Whose incidents this person sees; none: all.
     """

@@ -19,7 +19,7 @@ WORDS = {
     ),
     "pack": ("Regelpaket", "Policy pack"),
     "agreement": ("Dienstvereinbarung", "Works agreement"),
-    "no": ("keines", "none"),
+    "no": ("keine Angabe", "not stated"),
     "groups": ("Namen öffnen zwei dieser Gruppen gemeinsam", "Names are opened by two of these groups together"),
     "glass": ("Notfallzugang einer einzelnen Person", "Break-glass by one person"),
     "on": ("eingerichtet", "configured"),
@@ -56,7 +56,7 @@ def written(document: Document, changed: Sequence[Document], language: str) -> s
     def say(word: str) -> str:
         return WORDS[word][0 if german else 1]
 
-    lines = [f"{say('title')}  {document['made']}", ""]
+    lines = [f"{say('title')}  {document['made'][:16].replace('T', ' ')} UTC", ""]
     lines += _head(document["config"], say)
     for word, part in (
         ("fields", _fields(document, language, say)),

@@ -24,17 +24,33 @@ class Handed(msgspec.Struct, frozen=True):
 
 
 def approve(database: Database, config: Config, person: Person, beginning: str, now: int) -> Opening:
-    """Hands over the second half of exactly what was asked for. Raises UnsealError; who approves an own request is noted as refused."""
+    """Hands over the second half of exactly what was asked for. Raises UnsealError as `permitted` does."""
+    one = permitted(database, config, person, beginning, now)
+    with database.transaction() as connection:
+        request, author = checked(config, one)
+        grant(connection, config, one, request, author, Side.of(config, person, one.tenant), now)
+    return one
+
+
+def permitted(database: Database, config: Config, person: Person, beginning: str, now: int) -> Opening:
+    """The request, if this person can be the second one. Raises UnsealError and notes it in the audit log otherwise."""
     with database.transaction() as connection:
         one = found(connection, beginning)
-        request, author = checked(config, one)
-        side = Side.of(config, person, one.tenant)
-        denied = _denied(author, side)
+        _, author = checked(config, one)
+        name, denied = _standing(config, person, author, one.tenant)
         if denied is None:
-            grant(connection, config, one, request, author, side, now)
             return one
-        audit.append(connection, Entry(one.tenant, side.holder.name, "opening.denied", str(one.id), {}), now)
+        audit.append(connection, Entry(one.tenant, name, "opening.denied", str(one.id), {}), now)
     raise UnsealError(denied)
+
+
+def _standing(config: Config, person: Person, author: Holder, tenant: str) -> tuple[str, str | None]:
+    """Who it is, and why not, if so."""
+    try:
+        side = Side.of(config, person, tenant)
+    except UnsealError as error:
+        return person.name, str(error)
+    return side.holder.name, _denied(author, side)
 
 
 def _denied(author: Holder, side: Side) -> str | None:

@@ -8,6 +8,7 @@ from psycopg.rows import dict_row
 
 from detector.store import audit
 from detector.store.database import Database, StoreError, clean, moment
+from detector.store.openings import incident_of
 
 LONGEST = 3 * 366  # days; then somebody has to say why once more
 
@@ -19,18 +20,19 @@ def add(database: Database, incident: str, case: str, reason: str, author: str, 
     if "" in (case.strip(), reason.strip(), author.strip()):
         raise StoreError("A hold needs a case number, a reason and who asks for it.")
     with database.transaction() as connection:
-        found = connection.execute("SELECT tenant FROM store.incidents WHERE id::text = %s", (incident,)).fetchone()
+        found = incident_of(connection, incident)
         if found is None:
-            raise StoreError(f"There is no incident {incident}.")
+            raise StoreError(f"There is no incident {incident}, or more than one begins so.")
+        whole, tenant = found
         row = connection.execute(
             """
             INSERT INTO store.holds (tenant, incident, case_number, reason, author, begun, expires)
             VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id
             """,
-            (found[0], incident, clean(case), clean(reason), clean(author), moment(now), moment(now + days * 86_400_000_000)),
+            (tenant, whole, clean(case), clean(reason), clean(author), moment(now), moment(now + days * 86_400_000_000)),
         ).fetchone()
         assert row is not None
-        audit.append(connection, audit.Entry(found[0], author, "hold.begin", incident, {"hold": row[0], "case": case, "days": days}), now)
+        audit.append(connection, audit.Entry(tenant, author, "hold.begin", str(whole), {"hold": row[0], "case": case, "days": days}), now)
         return int(row[0])
 
 
