@@ -68,7 +68,7 @@ def running(binaries: Path) -> Iterator[Embedded]:
 def fresh(server: Embedded) -> Iterator[TestDatabase]:
     name = f"test_{next(_numbers)}"
     with psycopg.connect(server.url(SUPERUSER, "postgres"), autocommit=True) as connection:
-        create = psycopg.sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER tuermer_owner")
+        create = psycopg.sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY OWNER tuermer_owner")
         connection.execute(create.format(psycopg.sql.Identifier(name), psycopg.sql.Identifier(TEMPLATE)))
     yield TestDatabase(server, name)
     server.start()  # a test may have stopped it
